@@ -1,0 +1,53 @@
+# `make` alone lists what can be made.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock demo up down test check format clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m devstack.install
+	@touch $@
+
+install: $(VENV)/.installed ## create .venv with the locked versions and fetch the broker
+
+lock: ## resolve pyproject.toml again into requirements.lock
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 --no-header pyproject.toml --output-file requirements.lock
+
+demo: install ## start everything, make one video, print its events and its file, stop
+	$(BIN)/tape demo
+
+up: install ## start everything and show it; Ctrl-C stops all
+	$(BIN)/tape up
+
+down: install ## stop what `tape up --detach` started
+	$(BIN)/tape down
+
+test: install ## format, lint, types, imports and every test, on a broker and a database of its own
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+check: install ## the fast half: format, lint, types, imports, rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/domain tests/contract
+
+format: install ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove local state and the environment
+	rm -rf .tape $(VENV)
