@@ -1,0 +1,113 @@
+"""What can happen to a job, as the generation decider is told it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.failures import ProviderFault
+from schemas.failure import Failure
+from schemas.generation import StoredMedia
+
+
+@dataclass(frozen=True, slots=True)
+class BeginSubmission:
+    """A place among the provider's calls is free for this job."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSubmission:
+    """The provider accepted attempt `attempt`."""
+
+    at: datetime
+    attempt: int
+    operation_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSubmissionFault:
+    at: datetime
+    attempt: int
+    fault: ProviderFault
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverSubmission:
+    """The worker that submitted is gone and its answer with it."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPoll:
+    """The provider is at it still."""
+
+    at: datetime
+    provider_state: str
+    progress_percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOutput:
+    """The provider is done; `source` is where it keeps the file."""
+
+    at: datetime
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRefusal:
+    """The provider is done and withholds the video."""
+
+    at: datetime
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPollFault:
+    """The poll told of the job's failure, or that the operation is not known any more."""
+
+    at: datetime
+    fault: ProviderFault
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMedia:
+    """The file is in our own store, checked."""
+
+    at: datetime
+    media: StoredMedia
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMediaFailure:
+    at: datetime
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDeadline:
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """The ledger accepted the owner's cancellation, or an answer freed one that waited."""
+
+    at: datetime
+
+
+GenerationCommand = (
+    BeginSubmission
+    | RecordSubmission
+    | RecordSubmissionFault
+    | RecoverSubmission
+    | RecordPoll
+    | RecordOutput
+    | RecordRefusal
+    | RecordPollFault
+    | RecordMedia
+    | RecordMediaFailure
+    | CheckDeadline
+    | CancelJob
+)

@@ -1,0 +1,137 @@
+"""What every provider's adapter offers: submit, poll, cancel, fetch, and a record of its habits.
+
+No caller knows which provider it talks to; whatever differs between providers is in the record.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from domain.failures import ProviderFault
+from schemas.requests import PrivatePrompt, VideoSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """How a model's provider behaves, as data.
+
+    Units: seconds. `url_life_seconds` is how long the provider keeps a finished file.
+    """
+
+    model: str
+    provider: str
+    accepts_idempotency_key: bool
+    finds_by_reference: bool
+    can_cancel: bool
+    bills_on_failure: bool
+    on_unknown_submission: Literal["fail", "resubmit"]
+    poll_interval_seconds: float
+    poll_interval_seconds_max: float
+    submit_timeout_seconds: float
+    poll_timeout_seconds: float
+    url_life_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One order for paid work."""
+
+    job_id: str
+    settings: VideoSettings
+    prompt: PrivatePrompt
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The provider is at it still."""
+
+    state: Literal["queued", "running"]
+    progress_percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The provider is done; `source` is its own reference to the file, opaque to us."""
+
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider is done and withholds the result by its content policy."""
+
+    reasons: tuple[str, ...]
+
+
+PollAnswer = Running | Finished | Refused
+
+
+class ProviderError(Exception):
+    """A call that was no success; `fault` says what that means for the job."""
+
+    def __init__(self, fault: ProviderFault, retry_after_seconds: float | None = None) -> None:
+        super().__init__(f"{fault.kind}: {fault.message}")
+        self.fault = fault
+        self.retry_after_seconds = retry_after_seconds
+
+
+class FetchError(Exception):
+    """One attempt to fetch a finished file failed; the text says why."""
+
+
+class Provider(Protocol):
+    """One provider's adapter. Every call ends within the deadline of the capability record."""
+
+    name: str
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Give the record of one catalogue model."""
+        ...
+
+    async def submit(self, submission: Submission) -> str:
+        """Ask for paid work and give the provider's operation id.
+
+        Raises: ProviderError, whose fault says whether work may have begun.
+        Guarantee: sends one request at most; never repeats it.
+        """
+        ...
+
+    async def poll(self, model: str, operation_id: str) -> PollAnswer:
+        """Ask how an operation is going.
+
+        Raises: ProviderError: `transient` to ask again, else the job has failed.
+        """
+        ...
+
+    async def cancel(self, model: str, operation_id: str) -> None:
+        """Ask the provider to stop; does nothing where it cannot.
+
+        Raises: ProviderError.
+        """
+        ...
+
+    def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Open a finished file as a stream of bytes.
+
+        Raises: FetchError on any answer but the file; the caller bounds the whole by a deadline.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollPlan:
+    """When to ask again: at once, then every interval, slower as a job grows older (C10)."""
+
+    interval_seconds: float
+    interval_seconds_max: float
+
+    def next_poll_in_seconds(self, submitted_at: datetime, now: datetime) -> float:
+        """Give the wait before the next poll, from the job's age alone: restarts keep the pace."""
+        age_seconds = max((now - submitted_at).total_seconds(), 0.0)
+        return min(max(age_seconds / 4, self.interval_seconds), self.interval_seconds_max)

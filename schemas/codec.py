@@ -1,0 +1,145 @@
+"""The one place where records become events and events become records.
+
+The `private` part of an event is written and read here alone, so that it can be sealed per account
+without touching anything else.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from schemas.base import Event
+from schemas.envelope import Envelope
+from schemas.topics import EVENT_TYPES
+
+Headers = tuple[tuple[str, bytes], ...]
+TYPE_PREFIX = "tapeworks."
+CONTENT_TYPE = b"application/json"
+# 1 MiB: the broker's own limit for a record (`max.message.bytes`), checked before parsing.
+VALUE_BYTES_MAX = 1_048_576
+
+
+class ContractError(Exception):
+    """A record does not keep the contract; `reason` is stable, the text is for people."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(f"{reason}: {text}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record's bytes as Kafka carries them."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+def kebab_name(event_type: str) -> str:
+    """Spell an event's name as its schema's folder does: `credits-reserved`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", event_type).lower()
+
+
+def schema_name(event_type: type[Event]) -> str:
+    """Name the published schema of an event type: `published/<name>/<version>.json`."""
+    return f"published/{kebab_name(event_type.__name__)}/{event_type.schema_version}.json"
+
+
+_TYPE_BY_SCHEMA = {schema_name(event_type): event_type for event_type in EVENT_TYPES.values()}
+
+
+def encode(envelope: Envelope) -> Record:
+    """Write an envelope as one record.
+
+    Shape: key: the account's id; value: the event, UTF-8 JSON, absent fields left out.
+    Source: CloudEvents 1.0, Kafka protocol binding, binary content mode.
+    """
+    event = envelope.event
+    subject = getattr(event, "job_id", event.account_id)
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", envelope.event_id.encode()),
+        ("ce_source", envelope.source.encode()),
+        ("ce_type", (TYPE_PREFIX + envelope.event_type).encode()),
+        ("ce_time", event.occurred_at.isoformat().replace("+00:00", "Z").encode()),
+        ("ce_subject", subject.encode()),
+        ("ce_dataschema", schema_name(type(event)).encode()),
+        ("content-type", CONTENT_TYPE),
+        ("correlation_id", envelope.correlation_id.encode()),
+        ("causation_id", envelope.causation_id.encode()),
+    ]
+    if envelope.traceparent is not None:
+        headers.append(("traceparent", envelope.traceparent.encode()))
+    value = event.model_dump_json(exclude_none=True).encode()
+    return Record(event.account_id.encode(), value, tuple(headers))
+
+
+def decode(
+    key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]
+) -> Envelope:
+    """Read one record back.
+
+    Raises: ContractError, whose reason is one of `empty_value`, `too_large`, `bad_header`,
+    `unknown_type`, `unknown_version`, `bad_body`, `wrong_key`; nothing else.
+    """
+    if not value:
+        raise ContractError("empty_value", "the record has no body; a public topic has no deletes")
+    if len(value) > VALUE_BYTES_MAX:
+        raise ContractError("too_large", f"{len(value)} bytes; at most {VALUE_BYTES_MAX}")
+    texts = _header_texts(headers)
+    event_type = _event_type(texts)
+    try:
+        event = event_type.model_validate_json(value)
+    except (ValidationError, ValueError, RecursionError) as error:
+        raise ContractError("bad_body", _first_fault(error)) from error
+    if key is None or key != event.account_id.encode():
+        raise ContractError("wrong_key", f"the key is {key!r}, the account is {event.account_id!r}")
+    return Envelope(
+        event=event,
+        event_id=_required(texts, "ce_id"),
+        source=_required(texts, "ce_source"),
+        correlation_id=_required(texts, "correlation_id"),
+        causation_id=_required(texts, "causation_id"),
+        traceparent=texts.get("traceparent"),
+    )
+
+
+def _header_texts(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    try:
+        return {name: (content or b"").decode() for name, content in headers}
+    except UnicodeDecodeError as error:
+        raise ContractError("bad_header", f"a header is not UTF-8: {error.reason}") from error
+
+
+def _required(texts: Mapping[str, str], name: str) -> str:
+    text = texts.get(name)
+    if not text:
+        raise ContractError("bad_header", f"the header {name} is missing or empty")
+    return text
+
+
+def _event_type(texts: Mapping[str, str]) -> type[Event]:
+    if _required(texts, "ce_specversion") != "1.0":
+        raise ContractError("bad_header", f"ce_specversion is {texts['ce_specversion']!r}, not 1.0")
+    type_name = _required(texts, "ce_type")
+    named = EVENT_TYPES.get(type_name.removeprefix(TYPE_PREFIX))
+    if named is None or not type_name.startswith(TYPE_PREFIX):
+        raise ContractError("unknown_type", f"ce_type is {type_name[:200]!r}")
+    schema = _required(texts, "ce_dataschema")
+    if _TYPE_BY_SCHEMA.get(schema) is not named:
+        raise ContractError(
+            "unknown_version", f"ce_dataschema is {schema[:200]!r}; known: {schema_name(named)}"
+        )
+    return named
+
+
+def _first_fault(error: Exception) -> str:
+    """Say where and how a body is wrong, without repeating what a person wrote in it."""
+    if isinstance(error, ValidationError):
+        fault = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"]) or "body"
+        return f"{where}: {fault['msg']}"[:500]
+    return type(error).__name__

@@ -1,0 +1,96 @@
+"""What became of a job; written by the generation processor alone to `generation.events`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Fact, JobEvent, LongText, Sha256, ShortText, UtcTime
+from schemas.failure import Failure
+
+
+class SubmissionIntended(JobEvent):
+    """Stands on the tape before the provider is asked to start paid work."""
+
+    attempt: int = Field(description="From 1.", ge=1, le=100)
+    provider: ShortText
+    model: ShortText = Field(description="Name of the model in our catalogue.")
+
+
+class SubmissionRefused(JobEvent):
+    """The provider surely started nothing; the job will be submitted again.
+
+    Source: docs/decisions/0011: without it a restart could not tell a refused attempt from
+    one with an unknown outcome.
+    """
+
+    attempt: int = Field(description="The attempt that was refused.", ge=1, le=100)
+    provider: ShortText
+    reason: LongText
+    retry_at: UtcTime
+
+
+class GenerationSubmitted(JobEvent):
+    attempt: int = Field(ge=1, le=100)
+    provider: ShortText
+    operation_id: str = Field(
+        description="The provider's own name for the work; opaque, may hold slashes.",
+        min_length=1,
+        max_length=500,
+    )
+
+
+class GenerationPolled(JobEvent):
+    """Written at the first poll, at a change, and otherwise at most every 30 s."""
+
+    provider_state: Literal["queued", "running", "done"]
+    progress_percent: int | None = Field(default=None, ge=0, le=100)
+
+
+class PrivateMedia(Fact):
+    """Where the provider keeps its copy; not for other eyes."""
+
+    source: str = Field(description="The provider's own reference.", min_length=1, max_length=4000)
+
+
+class DownloadStarted(JobEvent):
+    provider: ShortText
+    private: PrivateMedia
+
+
+class StoredMedia(Fact):
+    """A file in our own store, checked before this was written (I21)."""
+
+    object_key: str = Field(description="Key in the media store.", min_length=1, max_length=1000)
+    content_type: ShortText
+    size_bytes: int = Field(description="Bytes.", ge=1000)
+    sha256: Sha256
+    duration_ms: int = Field(description="Real length, milliseconds.", ge=1)
+    width_pixels: int = Field(ge=1)
+    height_pixels: int = Field(ge=1)
+    frames_per_second: float = Field(gt=0)
+
+
+class GenerationCompleted(JobEvent):
+    media: StoredMedia
+    provider: ShortText
+    cost_micro_dollars: int = Field(
+        description="What the provider bills us by its list price; never credits.", ge=0
+    )
+
+
+class GenerationFailed(JobEvent):
+    failure: Failure
+    provider_status: int | None = Field(
+        default=None, description="HTTP status of the provider's answer.", ge=100, le=599
+    )
+    provider_code: ShortText | None = Field(
+        default=None, description="The provider's own error code."
+    )
+    provider_detail: LongText | None = Field(
+        default=None, description="The provider's own words, cut to 2,000 characters."
+    )
+
+
+class GenerationCancelled(JobEvent):
+    submitted: bool = Field(description="Whether the provider had been asked already.")
+    requested_by: ShortText
