@@ -104,9 +104,10 @@ async def _check_partition_counts(admin: AIOKafkaAdminClient, specs: list[TopicS
     wanted = {spec.name: spec.partition_count for spec in specs}
     while True:
         described = await admin.describe_topics(list(wanted))
-        if all(topic["error_code"] == 0 for topic in described):
+        partitions = [partition for topic in described for partition in topic["partitions"]]
+        if all(item["error_code"] == 0 for item in (*described, *partitions)):
             break
-        # A topic made a moment ago is not yet known everywhere; the caller's deadline bounds this.
+        # A topic made a moment ago has no leaders yet; the caller's deadline bounds this.
         await asyncio.sleep(0.05)
     for topic in described:
         found = len(topic["partitions"])

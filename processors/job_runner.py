@@ -1,0 +1,188 @@
+"""Runs one lane's open jobs: gives each its next step when its moment comes.
+
+What must survive a restart is in the jobs' states; the moments here are derived from them.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from domain.generation_commands import CheckDeadline, RecoverSubmission
+from domain.generation_state import Job, Limits
+from processors.generation import OpenJob
+from processors.job_calls import JobCalls, Outside
+from processors.job_timers import JobTimers
+from providers.protocol import PollPlan
+from runtime import metrics
+from runtime.event_log.program import LaneClosedError, LaneHandle
+from runtime.exits import Die
+from runtime.logs import logger
+
+log = logger(__name__)
+# Steps of one lane that may wait for a place or run at once; the rest stays in the heap.
+STEPS_MAX = 256
+# 5 s: a submit in flight is given this long to be answered when the lane is given up, because its
+# answer is lost with the lane; most submits answer within one.
+CLOSE_GRACE_SECONDS = 5.0
+
+
+class JobRunner:
+    """Follows the jobs of one lane from reservation to end."""
+
+    def __init__(self, lane: LaneHandle, outside: Outside, limits: Limits, die: Die) -> None:
+        self._lane = lane
+        self._outside = outside
+        self._limits = limits
+        self._die = die
+        self._calls = JobCalls(lane, outside)
+        self._timers = JobTimers()
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._submitting: set[str] = set()
+        self._known: dict[str, Job] = {}
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._loop_task: asyncio.Task[None] | None = None
+
+    def opened(self) -> None:
+        """Take up every job where its state says it is."""
+        for state in self._lane.states.values():
+            if isinstance(state, OpenJob):
+                self._follow(state.job, jitter=True)
+        self._loop_task = asyncio.create_task(self._run())
+
+    def committed(self, changed: Mapping[str, object | None]) -> None:
+        """Follow what a transaction changed."""
+        for key, state in changed.items():
+            if isinstance(state, OpenJob):
+                self._follow(state.job)
+            elif state is None:
+                self._forget(key.partition("/")[2])
+
+    async def close(self) -> None:
+        """Start nothing more; wait a little for submits in flight; drop the rest."""
+        self._closing = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+        submits = [self._steps[job_id] for job_id in self._submitting if job_id in self._steps]
+        if submits:
+            await asyncio.wait(submits, timeout=CLOSE_GRACE_SECONDS)
+        for task in self._steps.values():
+            task.cancel()
+        running = [*self._steps.values(), *([self._loop_task] if self._loop_task else [])]
+        if running:
+            await asyncio.wait(running)
+        for job in self._known.values():
+            metrics.jobs_in_flight.labels(job.status).dec()
+
+    def _follow(self, job: Job, *, jitter: bool = False) -> None:
+        before = self._known.get(job.job_id)
+        if before is not None:
+            metrics.jobs_in_flight.labels(before.status).dec()
+        metrics.jobs_in_flight.labels(job.status).inc()
+        self._known[job.job_id] = job
+        if job.job_id in self._steps:
+            return  # the step in hand looks again at its end
+        wait_seconds = self._wait_seconds(job)
+        if jitter and job.status == "processing":
+            # After a restart everything is overdue at once: spread it over one interval.
+            spread = zlib.crc32(job.job_id.encode()) / 2**32
+            wait_seconds = spread * self._plan(job).interval_seconds
+        self._schedule(job, wait_seconds)
+
+    def _schedule(self, job: Job, wait_seconds: float) -> None:
+        remaining = (job.deadline(self._limits) - self._outside.clock()).total_seconds()
+        wait_seconds = max(min(wait_seconds, remaining), 0.0)
+        self._timers.set(job.job_id, asyncio.get_running_loop().time() + wait_seconds)
+        self._wake.set()
+
+    def _wait_seconds(self, job: Job) -> float:
+        now = self._outside.clock()
+        if job.status == "pending" and job.retry_at is not None:
+            return _seconds_until(job.retry_at, now)
+        if job.status == "processing" and job.poll_written_at is not None:
+            return self._next_poll_seconds(job)
+        return 0.0
+
+    def _next_poll_seconds(self, job: Job) -> float:
+        assert job.submitted_at is not None, "a job is processing once it was submitted"
+        return self._plan(job).next_poll_in_seconds(job.submitted_at, self._outside.clock())
+
+    def _plan(self, job: Job) -> PollPlan:
+        capabilities = self._outside.providers[job.provider].capabilities(job.settings.model)
+        return PollPlan(capabilities.poll_interval_seconds, capabilities.poll_interval_seconds_max)
+
+    def _forget(self, job_id: str) -> None:
+        self._timers.forget(job_id)
+        job = self._known.pop(job_id, None)
+        if job is None:
+            return
+        metrics.jobs_in_flight.labels(job.status).dec()
+        if job.status == "processing" and not self._closing:
+            stopping = asyncio.create_task(self._calls.cancel(job))
+            self._steps[f"cancel/{job_id}"] = stopping
+            stopping.add_done_callback(lambda _: self._steps.pop(f"cancel/{job_id}", None))
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            if len(self._steps) < STEPS_MAX:
+                for job_id in self._timers.pop_due(loop.time()):
+                    self._steps[job_id] = asyncio.create_task(self._step_guarded(job_id))
+                    if len(self._steps) >= STEPS_MAX:
+                        break
+            due = self._timers.next_due() if len(self._steps) < STEPS_MAX else None
+            try:
+                timeout = None if due is None else max(due - loop.time(), 0.0)
+                await asyncio.wait_for(self._wake.wait(), timeout)
+            except TimeoutError:
+                continue
+
+    async def _step_guarded(self, job_id: str) -> None:
+        poll_again_in_seconds: float | None = None
+        try:
+            poll_again_in_seconds = await self._step(job_id)
+        except LaneClosedError:
+            return
+        except Exception as error:
+            log.exception("step_failed", job_id=job_id)
+            # The job's state says where it is; a fresh start takes it up from there.
+            self._die(f"job {job_id}: {error!r}")
+        finally:
+            self._steps.pop(job_id, None)
+            self._submitting.discard(job_id)
+            self._wake.set()
+        job = self._calls.job(job_id)
+        if job is None or self._closing:
+            return
+        wait_seconds = self._wait_seconds(job)
+        if job.status == "processing" and poll_again_in_seconds is not None:
+            wait_seconds = max(wait_seconds, poll_again_in_seconds)
+        self._schedule(job, wait_seconds)
+
+    async def _step(self, job_id: str) -> float | None:
+        """Take a job one step on; after a poll, give the seconds until the next."""
+        job = self._calls.job(job_id)
+        if job is None:
+            return None
+        now = self._outside.clock()
+        overdue = now >= job.deadline(self._limits)
+        if overdue and job.status != "submitting":
+            await self._calls.tell(job_id, CheckDeadline(now))
+        elif job.status == "pending":
+            self._submitting.add(job_id)
+            await self._calls.submit(job)
+        elif job.status == "submitting":
+            # No step of this worker is submitting it: its worker is gone.
+            await self._calls.tell(job_id, RecoverSubmission(now))
+        elif job.status == "processing":
+            asked_to_wait_seconds = await self._calls.poll(job)
+            return max(asked_to_wait_seconds, self._next_poll_seconds(job))
+        elif job.status == "downloading":
+            await self._calls.download(job)
+        return None
+
+
+def _seconds_until(moment: datetime, now: datetime) -> float:
+    return (moment - now).total_seconds()

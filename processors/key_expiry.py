@@ -1,0 +1,83 @@
+"""Lets idempotency keys be forgotten when their 72 hours are over, so that state stays small."""
+
+import asyncio
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from domain.ledger import is_expired
+from domain.ledger_state import KeyUse
+from runtime.clock import Clock, utc_now
+from runtime.event_log.program import LaneClosedError, LaneHandle
+
+# 60 s late at most: against 72 h it does not matter, and an idle ledger writes nothing.
+SWEEP_SECONDS = 60.0
+# 500: one transaction's worth.
+KEYS_PER_SWEEP_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetKeys:
+    """These keys' time is over."""
+
+    keys: tuple[str, ...]
+
+
+class KeyExpiry:
+    """Keeps the keys of one lane in order of their end."""
+
+    def __init__(
+        self,
+        lane: LaneHandle,
+        *,
+        prefix: str,
+        clock: Clock = utc_now,
+        sweep_seconds: float = SWEEP_SECONDS,
+    ) -> None:
+        self._lane = lane
+        self._prefix = prefix
+        self._clock = clock
+        self._sweep_seconds = sweep_seconds
+        self._by_end: list[tuple[float, str]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def opened(self) -> None:
+        """Learn all keys from the lane's states and begin to sweep."""
+        self.committed(dict(self._lane.states.items()))
+        self._task = asyncio.create_task(self._sweep())
+
+    def committed(self, changed: Mapping[str, object | None]) -> None:
+        """Learn new keys."""
+        for key, state in changed.items():
+            if key.startswith(self._prefix) and isinstance(state, KeyUse):
+                heapq.heappush(self._by_end, (state.expires_at.timestamp(), key))
+
+    async def close(self) -> None:
+        """Stop sweeping."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            keys = self._ended()
+            if not keys:
+                continue
+            try:
+                await self._lane.decide(ForgetKeys(tuple(keys)))
+            except LaneClosedError:
+                return
+
+    def _ended(self) -> list[str]:
+        now = self._clock()
+        keys: list[str] = []
+        while self._by_end and len(keys) < KEYS_PER_SWEEP_MAX:
+            if self._by_end[0][0] > now.timestamp():
+                break
+            _, key = heapq.heappop(self._by_end)
+            # A key that was used again since has a later end, and an entry of its own.
+            state = self._lane.states.get(key)
+            if isinstance(state, KeyUse) and is_expired(state, now):
+                keys.append(key)
+        return keys

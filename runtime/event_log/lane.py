@@ -1,0 +1,291 @@
+"""The lane: the only writer of one partition number of a processor's topics.
+
+Each batch of inputs becomes one transaction of events, changed states, input positions and group
+offsets; memory changes, and answers go out, only after its commit. Source: decision 0003.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
+
+from runtime import metrics
+from runtime.clock import monotonic_seconds
+from runtime.event_log.dead_letters import dead_letter
+from runtime.event_log.fenced_producer import FencedProducer, OutgoingRecord
+from runtime.event_log.program import InputRecord, LaneClosedError, LaneCompanion, Program
+from runtime.event_log.state_reader import (
+    POSITIONS_KEY,
+    check_positions,
+    encode_positions,
+    read_states,
+)
+from runtime.event_log.states import Overlay, States
+from runtime.exits import Die
+from runtime.logs import logger
+from runtime.settings import Settings
+from schemas.codec import ContractError, decode, encode
+from schemas.envelope import Envelope
+
+log = logger(__name__)
+# 500: beyond this a transaction grows longer without growing cheaper per record.
+BATCH_INPUTS_MAX = 500
+# Two full batches may wait; beyond that the agent waits, and the broker holds the rest.
+QUEUE_INPUTS_MAX = 1000
+# 3: a rule that raises is tried again in case the fault lies outside it, then set aside.
+DECIDE_ATTEMPTS_MAX = 3
+# 1 s: positions over inputs that led to nothing are committed this late at most.
+IDLE_COMMIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    command: object
+    committed: asyncio.Future[None]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one transaction will hold."""
+
+    overlay: Overlay
+    records: list[OutgoingRecord] = field(default_factory=list)
+    positions: dict[str, int] = field(default_factory=dict)
+    answers: list[asyncio.Future[None]] = field(default_factory=list)
+    event_types: list[str] = field(default_factory=list)
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to write but positions."""
+        return bool(self.records or self.overlay.changed)
+
+
+class Lane:
+    """One partition number of one processor, in this worker."""
+
+    def __init__(self, program: Program, partition: int, settings: Settings, die: Die) -> None:
+        self.partition = partition
+        self.states = States()
+        self._program = program
+        self._settings = settings
+        self._die = die
+        namespace = settings.namespace
+        self._group_id = f"{namespace}{program.name}"
+        self._output = namespace + program.output.name
+        self._state_topic = namespace + program.state.name
+        self._inputs = {namespace + topic.name: topic for topic in program.inputs}
+        self._producer = FencedProducer(
+            settings.kafka_bootstrap_servers, f"{self._group_id}-{partition}", partition, die
+        )
+        self._queue: asyncio.Queue[InputRecord | _Command] = asyncio.Queue(QUEUE_INPUTS_MAX)
+        self._positions: dict[str, int] = {}
+        self._last_put: dict[str, int] = {}
+        self._uncommitted_positions = False
+        self._closed = False
+        self._task: asyncio.Task[None] | None = None
+        self._companion: LaneCompanion = program.companion(self)
+
+    async def open(self) -> None:
+        """Become the only writer, remember what was committed, and begin to decide.
+
+        Raises: StateError, TimeoutError or KafkaError: the worker must not go on.
+        """
+        started = monotonic_seconds()
+        servers = self._settings.kafka_bootstrap_servers
+        # 1. Fence every earlier owner and settle its open transaction.
+        await self._producer.open()
+        # 2. Only then read what was really committed, to the end.
+        self.states, self._positions = await read_states(
+            servers, self._state_topic, self.partition, self._program.codec
+        )
+        await check_positions(servers, self._inputs, self.partition, self._positions)
+        self._last_put = {topic: self._positions.get(topic, 0) - 1 for topic in self._inputs}
+        # 3. Decide, batch by batch.
+        self._task = asyncio.create_task(self._run(), name=f"{self._group_id}-{self.partition}")
+        self._companion.opened()
+        seconds = monotonic_seconds() - started
+        metrics.lane_open_seconds.labels(self._program.name).observe(seconds)
+        log.info(
+            "lane_opened",
+            processor=self._program.name,
+            partition=self.partition,
+            states=len(self.states),
+            positions=self._positions,
+            seconds=round(seconds, 3),
+        )
+
+    async def put(self, record: InputRecord) -> None:
+        """Take one record; waits while the lane is behind, drops it once the lane is closed."""
+        last = self._last_put[record.topic]
+        if record.previous_offset > last:
+            self._die(
+                f"{record.topic}[{self.partition}]: records {last + 1} to "
+                f"{record.previous_offset} never reached the lane"
+            )
+        if record.offset <= last:
+            metrics.lane_inputs_skipped.labels(self._program.name).inc()
+            return
+        self._last_put[record.topic] = record.offset
+        if not self._closed:
+            await self._queue.put(record)
+
+    async def decide(self, command: object) -> None:
+        """Have a command decided; return once it is committed.
+
+        Raises: LaneClosedError if the lane closed before.
+        """
+        if self._closed:
+            raise LaneClosedError
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        await self._queue.put(_Command(command, committed))
+        await committed
+
+    async def close(self) -> None:
+        """Bring the transaction in hand to its end, drop the rest, and let go.
+
+        Guarantee: whatever was not committed will be delivered to the next owner.
+        """
+        await self._companion.close()
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        while not self._queue.empty():
+            waiting = self._queue.get_nowait()
+            if isinstance(waiting, _Command) and not waiting.committed.done():
+                waiting.committed.set_exception(LaneClosedError())
+        await self._producer.close()
+        log.info("lane_closed", processor=self._program.name, partition=self.partition)
+
+    async def _run(self) -> None:
+        while not self._closed:
+            batch = self._decide(await self._collect())
+            # A cancelled wait must not tear a transaction apart: close() waits for its end.
+            await _uninterrupted(self._commit(batch))
+
+    async def _collect(self) -> list[InputRecord | _Command]:
+        """Give whatever has arrived: one input when idle, up to 500 when behind."""
+        timeout = IDLE_COMMIT_SECONDS if self._uncommitted_positions else None
+        try:
+            inputs = [await asyncio.wait_for(self._queue.get(), timeout)]
+        except TimeoutError:
+            return []
+        while len(inputs) < BATCH_INPUTS_MAX and not self._queue.empty():
+            inputs.append(self._queue.get_nowait())
+        return inputs
+
+    def _decide(self, inputs: Sequence[InputRecord | _Command]) -> _Batch:
+        batch = _Batch(Overlay(self.states))
+        for item in inputs:
+            if isinstance(item, InputRecord):
+                self._decide_record(item, batch)
+                metrics.lane_inputs.labels(self._program.name, "record").inc()
+            else:
+                self._decide_command(item, batch)
+                metrics.lane_inputs.labels(self._program.name, "command").inc()
+        return batch
+
+    def _decide_record(self, record: InputRecord, batch: _Batch) -> None:
+        batch.positions[record.topic] = record.offset + 1
+        try:
+            envelope = decode(record.key, record.value, record.headers)
+        except ContractError as error:
+            self._set_aside(record, batch, error.reason, str(error))
+            return
+        for attempt in range(1, DECIDE_ATTEMPTS_MAX + 1):
+            try:
+                envelopes = self._program.decide_event(envelope, batch.overlay)
+            except Exception as error:
+                batch.overlay.drop()
+                log.exception("decide_failed", event_id=envelope.event_id, attempt=attempt)
+                if attempt == DECIDE_ATTEMPTS_MAX:
+                    self._set_aside(record, batch, "processing_failed", repr(error))
+            else:
+                self._keep(envelopes, batch)
+                return
+
+    def _decide_command(self, item: _Command, batch: _Batch) -> None:
+        try:
+            envelopes = self._program.decide_command(item.command, batch.overlay)
+        except Exception as error:  # noqa: BLE001  the process ends: no rule may fail on our own command
+            self._die(f"a command could not be decided: {item.command!r}: {error!r}")
+        self._keep(envelopes, batch)
+        batch.answers.append(item.committed)
+
+    def _keep(self, envelopes: Sequence[Envelope], batch: _Batch) -> None:
+        batch.overlay.keep()
+        for envelope in envelopes:
+            record = encode(envelope)
+            batch.records.append(
+                OutgoingRecord(self._output, record.key, record.value, record.headers)
+            )
+            batch.event_types.append(envelope.event_type)
+
+    def _set_aside(self, record: InputRecord, batch: _Batch, reason: str, detail: str) -> None:
+        topic = self._inputs[record.topic]
+        metrics.dead_letters.labels(topic.name, reason).inc()
+        log.error(
+            "record_set_aside",
+            topic=record.topic,
+            partition=self.partition,
+            offset=record.offset,
+            reason=reason,
+            detail=detail,
+        )
+        batch.records.append(
+            dead_letter(
+                record,
+                self._settings.namespace + topic.dead_letter,
+                self.partition,
+                reason=reason,
+                detail=detail,
+                by=self._program.name,
+            )
+        )
+
+    async def _commit(self, batch: _Batch) -> None:
+        self._positions.update(batch.positions)
+        idle = not batch.writes and not batch.positions
+        if batch.writes or (idle and self._uncommitted_positions):
+            started = monotonic_seconds()
+            await self._producer.write(self._outgoing(batch), self._group_id, self._positions)
+            self._uncommitted_positions = False
+            metrics.lane_commit_seconds.labels(self._program.name).observe(
+                monotonic_seconds() - started
+            )
+            metrics.lane_transactions.labels(self._program.name, str(self.partition)).inc()
+            for event_type in batch.event_types:
+                metrics.lane_events.labels(self._program.name, event_type).inc()
+        elif batch.positions:
+            # Inputs that led to nothing lead to nothing again: their positions may wait.
+            self._uncommitted_positions = True
+        batch.overlay.commit()
+        for answer in batch.answers:
+            if not answer.done():
+                answer.set_result(None)
+        if batch.overlay.changed:
+            self._companion.committed(batch.overlay.changed)
+
+    def _outgoing(self, batch: _Batch) -> list[OutgoingRecord]:
+        codec = self._program.codec
+        states = [
+            OutgoingRecord(
+                self._state_topic,
+                key.encode(),
+                None if state is None else codec.encode(state),
+            )
+            for key, state in batch.overlay.changed.items()
+        ]
+        positions = OutgoingRecord(
+            self._state_topic, POSITIONS_KEY.encode(), encode_positions(self._positions)
+        )
+        return [*batch.records, *states, positions]
+
+
+async def _uninterrupted(work: Coroutine[None, None, None]) -> None:
+    """Run `work` to its end even if the caller is cancelled meanwhile, then obey."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise

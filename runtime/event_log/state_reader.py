@@ -1,0 +1,99 @@
+"""Reads a lane's state topic, committed records only, to its end; no Faust on this path."""
+
+import asyncio
+from collections.abc import Iterable
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from runtime.event_log.states import StateCodec, States
+
+# The key of the record that holds the next offset of each input topic.
+POSITIONS_KEY = "positions"
+# 60 s without one record more: the broker is gone, and the worker starts again.
+PROGRESS_TIMEOUT_SECONDS = 60.0
+_positions = msgspec.json.Decoder(dict[str, int])
+
+
+class StateError(Exception):
+    """The state topic and the input topics contradict each other; no worker may go on."""
+
+
+def encode_positions(positions: dict[str, int]) -> bytes:
+    """Write the next offset of each input topic."""
+    return msgspec.json.encode(positions)
+
+
+async def read_states(
+    bootstrap_servers: str, topic: str, partition: int, codec: StateCodec
+) -> tuple[States, dict[str, int]]:
+    """Fold one partition of a state topic into states and input positions.
+
+    Raises: TimeoutError when the broker stops answering; KeyError or msgspec.DecodeError for a
+    record of a shape this version does not know.
+    Guarantee: sees everything that was committed before the call.
+    """
+    states = States()
+    positions: dict[str, int] = {}
+    reader = _reader(bootstrap_servers)
+    await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
+    try:
+        source = TopicPartition(topic, partition)
+        reader.assign([source])
+        end = (await reader.end_offsets([source]))[source]
+        await reader.seek_to_beginning(source)
+        while await asyncio.wait_for(reader.position(source), PROGRESS_TIMEOUT_SECONDS) < end:
+            batches = await asyncio.wait_for(
+                reader.getmany(timeout_ms=1000, max_records=5000), PROGRESS_TIMEOUT_SECONDS
+            )
+            for record in batches.get(source, ()):
+                key = record.key.decode()
+                if key == POSITIONS_KEY:
+                    positions = _positions.decode(record.value)
+                else:
+                    states.load(key, codec.decode(key, record.value) if record.value else None)
+    finally:
+        await reader.stop()
+    return states, positions
+
+
+async def check_positions(
+    bootstrap_servers: str, topics: Iterable[str], partition: int, positions: dict[str, int]
+) -> None:
+    """Refuse positions that the input topics cannot have led to.
+
+    Raises: StateError if a topic ends before its position (it was made anew or cut) or begins
+    after it (records were removed before anybody decided them).
+    """
+    reader = _reader(bootstrap_servers)
+    await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
+    try:
+        sources = [TopicPartition(topic, partition) for topic in topics]
+        ends = await reader.end_offsets(sources)
+        begins = await reader.beginning_offsets(sources)
+        for source in sources:
+            position = positions.get(source.topic, 0)
+            if position > ends[source]:
+                raise StateError(
+                    f"{source.topic}[{partition}] ends at {ends[source]}, but its next record to "
+                    f"decide is {position}: the topic was made anew or cut; restore it, or remove "
+                    "the state topics to decide everything again"
+                )
+            if begins[source] > position:
+                raise StateError(
+                    f"{source.topic}[{partition}] begins at {begins[source]}, but its next record "
+                    f"to decide is {position}: undecided records were removed"
+                )
+    finally:
+        await reader.stop()
+
+
+def _reader(bootstrap_servers: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level="read_committed",
+        # With the default, a seek can race and start at the end.
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        request_timeout_ms=30_000,
+    )

@@ -1,0 +1,161 @@
+"""Faust's Kafka transport without its ways of losing and doubling records.
+
+What is replaced, and why, finding by finding, stands in decision 0005; every replaced method is
+private to faust-streaming 0.15.3, so another version is refused at import.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faust.exceptions import ProducerSendError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from runtime.exits import die
+
+PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
+# 30 s: as long as one request to the broker may take; a flush that takes longer never ends.
+FLUSH_TIMEOUT_SECONDS = 30.0
+
+for _package, _pinned in PINNED.items():
+    if version(_package) != _pinned:
+        raise ImportError(
+            f"{_package} {version(_package)} is installed; runtime/transport.py overrides private "
+            f"methods of {_pinned}: install the locked versions with `make install`"
+        )
+
+
+class HardenedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # untyped base
+    """Reads committed records only and gets equal partition numbers of all topics."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401  Faust's own types
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust offers no setting
+        # Range gives partition n of every topic to one member; round robin does not.
+        consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
+        return consumer
+
+
+class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
+    """Commits the longest fully acknowledged prefix, and drains before it gives partitions up."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  passed through
+        self._delivered: dict[TP, deque[int]] = defaultdict(deque)
+        self._last_delivered: dict[TP, int] = {}
+        super().__init__(*args, **options)
+
+    def _new_consumer_thread(self) -> HardenedConsumerThread:
+        return HardenedConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _to_message(self, tp: TP, record: Any) -> Any:  # noqa: ANN401  Faust's own types
+        """Tell each record which one came before it; called once per record, in order."""
+        message = super()._to_message(tp, record)
+        message.previous_offset = self._last_delivered.get(tp, -1)
+        self._last_delivered[tp] = message.offset
+        if self.app.topics.acks_enabled_for(message.topic):
+            read = self._read_offset[tp]
+            if read is None or message.offset >= read:
+                self._delivered[tp].append(message.offset)
+        return message
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Do nothing: gaps between offsets (markers, compaction) hold nothing to acknowledge."""
+
+    def _new_offset(self, tp: TP) -> int | None:
+        delivered, acknowledged = self._delivered[tp], self._acked_index[tp]
+        last: int | None = None
+        while delivered and delivered[0] in acknowledged:
+            last = delivered.popleft()
+            acknowledged.discard(last)
+        if last is None:
+            return None
+        self._acked[tp] = [offset for offset in self._acked[tp] if offset > last]
+        return last + 1
+
+    async def perform_seek(self) -> None:
+        """Go back to what is committed, and forget what was delivered since."""
+        await super().perform_seek()
+        self._delivered.clear()
+        self._acked.clear()
+        self._acked_index.clear()
+        self._last_delivered = {tp: (self._read_offset[tp] or 0) - 1 for tp in self.assignment()}
+
+    async def seek(self, partition: TP, offset: int) -> None:
+        """Go to an offset that the caller knows to be right."""
+        await super().seek(partition, offset)
+        self._last_delivered[partition] = offset - 1
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Drain and commit first, then forget; Faust forgets first."""
+        await self._on_partitions_revoked(revoked)
+        self._active_partitions.difference_update(revoked)
+        self._paused_partitions.difference_update(revoked)
+        for tp in revoked:
+            for known in (
+                self._gap,
+                self._acked,
+                self._acked_index,
+                self._read_offset,
+                self._committed_offset,
+                self._delivered,
+                self._last_delivered,
+            ):
+                known.pop(tp, None)
+
+
+class HardenedProducer(driver.Producer):  # type: ignore[misc]  # untyped base
+    """Sends idempotently, and fails a flush when any send before it failed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  passed through
+        self._outstanding: set[asyncio.Future[Any]] = set()
+        self._send_error: BaseException | None = None
+        super().__init__(*args, **options)
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    def _settled(self, future: "asyncio.Future[Any]") -> None:
+        self._outstanding.discard(future)
+        if not future.cancelled() and future.exception() is not None:
+            self._send_error = future.exception()
+
+    def _track(self, future: "asyncio.Future[Any]") -> None:
+        self._outstanding.add(future)
+        future.add_done_callback(self._settled)
+
+    def send_soon(self, future: Any) -> None:  # noqa: ANN401  Faust's own types
+        """Queue a send and remember it until it is acknowledged."""
+        self._track(future)
+        super().send_soon(future)
+
+    async def send(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  passed through
+        """Send and remember the send until it is acknowledged."""
+        future = await super().send(*args, **options)
+        self._track(future)
+        return future
+
+    async def flush(self) -> None:
+        """Wait for every outstanding send.
+
+        Raises: ProducerSendError if one failed, so that no offset is committed past it.
+        """
+        try:
+            async with asyncio.timeout(FLUSH_TIMEOUT_SECONDS):
+                if self._outstanding:
+                    await asyncio.wait(set(self._outstanding))
+                await super().flush()
+        except TimeoutError:
+            die(f"{len(self._outstanding)} sends were not acknowledged in time")
+        if self._send_error is not None:
+            raise ProducerSendError(repr(self._send_error))
+
+
+class HardenedTransport(driver.Transport):  # type: ignore[misc]  # untyped base
+    """What every Faust app of ours is given instead of the stock transport."""
+
+    Consumer = HardenedConsumer
+    Producer = HardenedProducer

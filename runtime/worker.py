@@ -1,0 +1,150 @@
+"""The one place where Faust meets the rest: apps on the hardened transport, workers with probes.
+
+Faust declares, runs, scales and observes the agents; what is written, and that it is written once,
+is the lanes' part (decision 0003).
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import faust
+from faust.types import TP
+
+from runtime.event_log.program import InputRecord
+from runtime.exits import die
+from runtime.logs import configure_logs, logger
+from runtime.probes import start_probes
+from runtime.settings import Settings
+from runtime.transport import HardenedTransport
+from runtime.watchdog import Watchdog
+
+log = logger(__name__)
+# 3 s: a third or less of the session's time-out.
+HEARTBEAT_SECONDS = 3.0
+
+
+class Lanes(Protocol):
+    """What takes the records of a worker's partitions."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether every partition of the last assignment is served."""
+        ...
+
+    async def assigned(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Serve these partitions from now on."""
+        ...
+
+    async def revoked(self) -> None:
+        """Bring what is in hand to its end and serve nothing."""
+        ...
+
+    async def put(self, partition: int, record: InputRecord) -> None:
+        """Take one record; waits while its partition is behind."""
+        ...
+
+
+class TapeApp(faust.App):  # type: ignore[misc]  # untyped base
+    """A Faust app on the hardened transport whose agents feed lanes."""
+
+    lanes: Lanes
+
+    def _new_transport(self) -> HardenedTransport:
+        return HardenedTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> HardenedTransport:
+        return HardenedTransport(self.conf.broker_producer, self)
+
+    async def on_stop(self) -> None:
+        """Let the lanes end in order before Faust takes the consumer down."""
+        await self.lanes.revoked()
+        await super().on_stop()
+
+
+def create_app(name: str, settings: Settings, topics: Iterable[str], lanes: Lanes) -> TapeApp:
+    """Make the Faust app of one processor: one agent per input topic, all feeding `lanes`."""
+    brokers = ";".join(
+        f"kafka://{server.strip()}" for server in settings.kafka_bootstrap_servers.split(",")
+    )
+    app = TapeApp(
+        f"{settings.namespace}{name}",
+        broker=brokers,
+        processing_guarantee="at_least_once",
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        broker_session_timeout=settings.session_timeout_seconds,
+        broker_heartbeat_interval=min(HEARTBEAT_SECONDS, settings.session_timeout_seconds / 3),
+        broker_request_timeout=30.0,
+        broker_rebalance_timeout=60.0,
+        broker_max_poll_records=500,
+        broker_commit_interval=1.0,
+        stream_buffer_maxsize=1000,
+        stream_wait_empty=True,
+        consumer_auto_offset_reset="earliest",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        producer_request_timeout=30.0,
+        web_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    app.lanes = lanes
+    for topic in topics:
+        _feed(app, f"{settings.namespace}{topic}", topic)
+    app.on_partitions_assigned.connect(_on_assigned)
+    app.on_partitions_revoked.connect(_on_revoked)
+    return app
+
+
+def _feed(app: TapeApp, topic: str, name: str) -> None:
+    # acks off: the offsets are committed with what follows from the records, by the lanes.
+    channel = app.topic(topic, acks=False, key_serializer="raw", value_serializer="raw")
+
+    async def feed(stream: Any) -> None:  # noqa: ANN401  Faust's own types
+        async for event in stream.events():
+            message = event.message
+            record = InputRecord(
+                topic=message.topic,
+                offset=message.offset,
+                previous_offset=message.previous_offset,
+                key=message.key,
+                value=message.value,
+                headers=tuple(message.headers or ()),
+            )
+            try:
+                await app.lanes.put(message.partition, record)
+            except Exception as error:  # noqa: BLE001  Faust would acknowledge and go on (F1)
+                die(f"{message.topic}[{message.partition}] at {message.offset}: {error!r}")
+
+    app.agent(channel, name=f"{app.conf.id}.{name}", concurrency=1)(feed)
+
+
+async def _on_assigned(app: TapeApp, assigned: set[TP], **_: object) -> None:
+    await app.lanes.assigned((tp.topic, tp.partition) for tp in assigned)
+
+
+async def _on_revoked(app: TapeApp, *_: object, **__: object) -> None:
+    await app.lanes.revoked()
+
+
+def run_worker(name: str, app: TapeApp, settings: Settings) -> None:
+    """Run one app until SIGTERM or SIGINT; never returns otherwise."""
+    configure_logs(name, settings.log_level)
+    watchdog = Watchdog(die)
+    ticking: list[asyncio.Task[None]] = []
+
+    async def start_watchdog() -> None:
+        ticking.append(asyncio.create_task(watchdog.tick()))
+
+    app.task(start_watchdog)
+    server = start_probes(
+        settings.http_host, settings.probe_port, lambda: {"lanes": app.lanes.ready}
+    )
+    log.info("worker_starts", worker=name, probe_port=server.server_address[1])
+    worker = faust.Worker(
+        app, loglevel=logging.WARNING, override_logging=False, redirect_stdouts=False, debug=False
+    )
+    worker.execute_from_commandline()
