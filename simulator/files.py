@@ -1,0 +1,83 @@
+"""The files that generations left behind: rendered at their first download, spoiled by faults."""
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from simulator.faults import DOWNLOAD_KINDS, FaultKind
+from simulator.operations import Operation
+from simulator.video import Clip, ClipCache
+
+TINY_BYTES = 999
+# An expired link works again at the third download: a client that tries three times gets through.
+EXPIRED_DOWNLOADS = 2
+VIDEO_TYPE = "video/mp4"
+# Longer than a file that is refused for its size alone, so that its kind has to be noticed.
+_PAGE = (
+    "<!doctype html>\n<html><head><title>Sign in</title></head>\n<body>\n"
+    + "<p>Your session has ended. Sign in again to go on.</p>\n" * 40
+    + "</body></html>\n"
+).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    body: bytes
+    media_type: str
+
+
+@dataclass(slots=True)
+class _StoredFile:
+    clip: Clip
+    fault: FaultKind | None
+    faulty_downloads: int | None
+    downloads: int = 0
+
+
+class FileStore:
+    """Files by id. Rendering runs beside the event loop, one clip at a time."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, _StoredFile] = {}
+        self._clips = ClipCache()
+        self._renderer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="renderer")
+
+    def add(self, operation: Operation) -> None:
+        """Take in the files of an operation; nothing is rendered yet."""
+        fault = operation.fault if operation.fault in DOWNLOAD_KINDS else None
+        for file_id in operation.file_ids:
+            self._files[file_id] = _StoredFile(operation.clip, fault, operation.faulty_downloads)
+
+    async def download(self, file_id: str) -> Download | None:
+        """Return what a download of this file brings; None if there is no such file (any more)."""
+        file = self._files.get(file_id)
+        if file is None:
+            return None
+        fault = self._fault_of_next_download(file)
+        if fault is FaultKind.EXPIRED_LINK:
+            return None
+        if fault is FaultKind.HTML_DOWNLOAD:
+            return Download(_PAGE, "text/html; charset=utf-8")
+        loop = asyncio.get_running_loop()
+        video = await loop.run_in_executor(self._renderer, self._clips.video, file.clip)
+        return Download(_spoiled(video, fault), VIDEO_TYPE)
+
+    def close(self) -> None:
+        """Stop rendering."""
+        self._renderer.shutdown(cancel_futures=True)
+
+    def _fault_of_next_download(self, file: _StoredFile) -> FaultKind | None:
+        file.downloads += 1
+        faulty = file.faulty_downloads
+        if faulty is None and file.fault is FaultKind.EXPIRED_LINK:
+            faulty = EXPIRED_DOWNLOADS
+        return file.fault if faulty is None or file.downloads <= faulty else None
+
+
+def _spoiled(video: bytes, fault: FaultKind | None) -> bytes:
+    if fault is FaultKind.TINY_DOWNLOAD:
+        return video[:TINY_BYTES]
+    if fault is FaultKind.CORRUPT_DOWNLOAD:
+        return random.Random(0).randbytes(len(video))  # noqa: S311  noise of the right size
+    return video

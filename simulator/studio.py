@@ -1,0 +1,129 @@
+"""All that providers share: the time, the faults, the accepted work, its files and its count."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from simulator.clock import GenerationClock
+from simulator.faults import Fault, FaultBoard, FaultKind
+from simulator.files import FileStore
+from simulator.journal import Entry, Journal
+from simulator.operations import Operation, Operations, new_id
+from simulator.submissions import Submission, SubmissionLedger
+from simulator.video import Clip
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A submission that has arrived and has not been answered. `received_at`: RFC 3339, UTC."""
+
+    provider: str
+    model: str
+    prompt: str | None
+    received_at: str
+
+
+class Studio:
+    """The state of one simulator. Everything happens on the event loop, except rendering."""
+
+    def __init__(self, *, generation_seconds: float, seed: int, state: Path | None) -> None:
+        self.clock = GenerationClock(generation_seconds)
+        self.faults = FaultBoard(seed)
+        self.submissions = SubmissionLedger()
+        self.operations = Operations(self.clock)
+        self.files = FileStore()
+        self._journal = Journal(state)
+        try:
+            for entry in self._journal.entries():
+                self._apply(entry)
+        except BaseException:
+            self.close()
+            raise
+
+    def receive(self, provider: str, model: str, prompt: str | None) -> Ticket:
+        """Note the arrival of a submission; `refuse` or `accept` must follow."""
+        return Ticket(provider, model, prompt, self.clock.rfc3339())
+
+    def refuse(self, ticket: Ticket, status: int, fault: FaultKind | None = None) -> None:
+        """Record a submission that started nothing."""
+        self._record(
+            Entry(_row(ticket, operation=None, billed=False, status=status, fault=fault)),
+        )
+
+    def accept(
+        self,
+        ticket: Ticket,
+        clip: Clip,
+        *,
+        samples: int,
+        fault: Fault | None,
+        status: int | Literal["dropped"],
+    ) -> Operation:
+        """Start the work of a submission and record both.
+
+        Guarantee: row and operation are written down together, before this returns.
+        """
+        kind = fault.kind if fault else None
+        operation = Operation(
+            operation_id=new_id(),
+            provider=ticket.provider,
+            model=ticket.model,
+            clip=clip,
+            file_ids=tuple(new_id() for _ in range(samples)),
+            accepted_at=self.clock.unix_seconds(),
+            generation_seconds=self.clock.generation_seconds,
+            fault=kind,
+            faulty_downloads=fault.downloads if fault else None,
+        )
+        row = _row(
+            ticket,
+            operation=operation.operation_id,
+            billed=kind is not FaultKind.SAFETY_BLOCK,
+            status=status,
+            fault=kind,
+        )
+        self._record(Entry(row, operation))
+        return operation
+
+    def clear_submissions(self) -> int:
+        """Empty the count, not the work; return how many rows there were."""
+        self._journal.append(Entry())
+        return self.submissions.clear()
+
+    def close(self) -> None:
+        """Stop rendering and close the journal."""
+        self.files.close()
+        self._journal.close()
+
+    def _record(self, entry: Entry) -> None:
+        self._journal.append(entry)
+        self._apply(entry)
+
+    def _apply(self, entry: Entry) -> None:
+        if entry.submission is None:
+            self.submissions.clear()
+            return
+        self.submissions.add(entry.submission)
+        if entry.operation is not None:
+            self.operations.add(entry.operation)
+            self.files.add(entry.operation)
+
+
+def _row(
+    ticket: Ticket,
+    *,
+    operation: str | None,
+    billed: bool,
+    status: int | Literal["dropped"],
+    fault: FaultKind | None,
+) -> Submission:
+    return Submission(
+        provider=ticket.provider,
+        model=ticket.model,
+        operation=operation,
+        prompt=ticket.prompt,
+        received_at=ticket.received_at,
+        billed=billed,
+        status=status,
+        fault=fault,
+    )
