@@ -79,6 +79,8 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
     async def perform_seek(self) -> None:
         """Go back to what is committed, and forget what was delivered since."""
         await super().perform_seek()
+        for tp, offset in (await self.app.start_offsets(self.assignment())).items():
+            await super().seek(tp, offset)
         self._delivered.clear()
         self._acked.clear()
         self._acked_index.clear()

@@ -6,7 +6,7 @@ is the lanes' part (decision 0003).
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import faust
@@ -37,6 +37,12 @@ class Lanes(Protocol):
         """Serve these partitions from now on."""
         ...
 
+    async def start_offsets(
+        self, partitions: Iterable[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], int]:
+        """Say where to read on, for partitions whose offsets are not kept by the broker."""
+        ...
+
     async def revoked(self) -> None:
         """Bring what is in hand to its end and serve nothing."""
         ...
@@ -56,6 +62,11 @@ class TapeApp(faust.App):  # type: ignore[misc]  # untyped base
 
     def _new_producer_transport(self) -> HardenedTransport:
         return HardenedTransport(self.conf.broker_producer, self)
+
+    async def start_offsets(self, assignment: Iterable[TP]) -> dict[TP, int]:
+        """Ask the lanes where each partition is to be read on."""
+        offsets = await self.lanes.start_offsets([(tp.topic, tp.partition) for tp in assignment])
+        return {TP(topic, partition): offset for (topic, partition), offset in offsets.items()}
 
     async def on_stop(self) -> None:
         """Let the lanes end in order before Faust takes the consumer down."""

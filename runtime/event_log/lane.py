@@ -25,6 +25,7 @@ from runtime.logs import logger
 from runtime.settings import Settings
 from schemas.codec import ContractError, decode, encode
 from schemas.envelope import Envelope
+from schemas.topics import TOPIC_BY_EVENT
 
 log = logger(__name__)
 # 500: beyond this a transaction grows longer without growing cheaper per record.
@@ -113,6 +114,10 @@ class Lane:
             seconds=round(seconds, 3),
         )
 
+    def position(self, topic: str) -> int:
+        """Give the offset of the next record of an input topic that is not decided yet."""
+        return self._positions.get(topic, 0)
+
     async def put(self, record: InputRecord) -> None:
         """Take one record; waits while the lane is behind, drops it once the lane is closed."""
         last = self._last_put[record.topic]
@@ -190,6 +195,11 @@ class Lane:
             envelope = decode(record.key, record.value, record.headers)
         except ContractError as error:
             self._set_aside(record, batch, error.reason, str(error))
+            return
+        if TOPIC_BY_EVENT[type(envelope.event)] is not self._inputs[record.topic]:
+            # One writer per topic (decision 0009): whoever wrote this is not the one who may.
+            detail = f"{envelope.event_type} does not belong on {record.topic}"
+            self._set_aside(record, batch, "wrong_topic", detail)
             return
         for attempt in range(1, DECIDE_ATTEMPTS_MAX + 1):
             try:

@@ -1,7 +1,7 @@
 """The lanes of one worker: opened for the partitions it is given, closed for those it loses."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from runtime import metrics
 from runtime.event_log.lane import Lane
@@ -45,6 +45,10 @@ class Lanes:
             self._die(f"a lane needs its partition number in every input topic, got {by_topic}")
         self._opening = {n: asyncio.create_task(self._open(n)) for n in sorted(numbers)}
         self._assigned_once = True
+
+    async def start_offsets(self, _: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], int]:
+        """Leave it to the group's offsets, which the lanes commit with their transactions."""
+        return {}
 
     async def _open(self, partition: int) -> Lane:
         lane = Lane(self._program, partition, self._settings, self._die)

@@ -1,0 +1,229 @@
+"""The fenced event log on a real broker: one transaction per batch, one writer per partition."""
+
+from collections import Counter
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from processors.ledger import LedgerProgram
+from runtime.event_log.fenced_producer import OutgoingRecord
+from runtime.event_log.lane import Lane
+from runtime.event_log.program import InputRecord, LaneClosedError
+from runtime.event_log.state_reader import StateError
+from runtime.settings import Settings
+from schemas.codec import Record, decode
+from tests.event_log.feeding import (
+    PARTITION,
+    DiedError,
+    generation,
+    grant,
+    inputs,
+    ledger_lane,
+    publish,
+    raise_died,
+    read,
+    until_decided,
+)
+from tests.waiting import eventually
+
+
+async def event_types(settings: Settings) -> list[str]:
+    records = await read(settings, "ledger.events")
+    return [decode(r.key, r.value, r.headers).event_type for r in records]
+
+
+async def feed(lane: Lane, records: list[InputRecord]) -> None:
+    for record in records:
+        await lane.put(record)
+    if records:
+        await until_decided(lane, records[-1].topic, records[-1].offset + 1)
+
+
+async def committed_offset(settings: Settings, topic: str) -> int:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        offsets = await admin.list_consumer_group_offsets(f"{settings.namespace}ledger")
+    finally:
+        await admin.close()
+    return int(offsets[TopicPartition(settings.namespace + topic, PARTITION)].offset)
+
+
+async def test_events_state_and_offsets_of_a_batch_become_visible_together(
+    settings: Settings,
+) -> None:
+    await publish(settings, "requests", [grant(), generation(), generation()])
+    lane = ledger_lane(settings)
+    await lane.open()
+    await feed(lane, await inputs(settings, "requests"))
+    await lane.close()
+    assert await event_types(settings) == ["CreditsGranted", "CreditsReserved", "CreditsReserved"]
+    assert await committed_offset(settings, "requests") == 3
+    keys = Counter(r.key.decode().split("/")[0] for r in await read(settings, "ledger.state"))
+    assert keys["account"] == keys["positions"] >= 1
+    assert keys["job"] == 2
+
+
+async def test_a_record_delivered_again_changes_nothing_I14(settings: Settings) -> None:
+    await publish(settings, "requests", [grant(), generation()])
+    records = await inputs(settings, "requests")
+    for _ in range(3):
+        lane = ledger_lane(settings)
+        await lane.open()
+        for _ in range(2):
+            await feed(lane, records)
+        await lane.close()
+    assert await event_types(settings) == ["CreditsGranted", "CreditsReserved"]
+
+
+async def test_what_a_killed_owner_left_uncommitted_is_never_seen(settings: Settings) -> None:
+    await publish(settings, "requests", [grant()])
+    killed = ledger_lane(settings)
+    await killed.open()
+    inner = killed._producer._producer
+    await inner.begin_transaction()
+    await inner.send_and_wait(
+        f"{settings.namespace}ledger.events", b"half", b"alice", partition=PARTITION
+    )
+    next_owner = ledger_lane(settings)
+    await next_owner.open()
+    await feed(next_owner, await inputs(settings, "requests"))
+    assert await event_types(settings) == ["CreditsGranted"]
+    await next_owner.close()
+    await inner.stop()
+
+
+async def test_an_owner_that_was_replaced_cannot_write_any_more(settings: Settings) -> None:
+    await publish(settings, "requests", [grant()])
+    frozen = ledger_lane(settings)
+    await frozen.open()
+    next_owner = ledger_lane(settings)
+    await next_owner.open()
+    with pytest.raises(DiedError, match="ProducerFenced"):
+        await frozen._producer.write(
+            [OutgoingRecord(f"{settings.namespace}ledger.events", b"alice", b"stale")], "ledger", {}
+        )
+    await feed(next_owner, await inputs(settings, "requests"))
+    await next_owner.close()
+    assert await event_types(settings) == ["CreditsGranted"]
+    await frozen.close()
+
+
+async def test_a_record_that_never_reached_the_lane_stops_the_worker(settings: Settings) -> None:
+    await publish(settings, "requests", [grant(), grant(), grant()])
+    _, second, third = await inputs(settings, "requests")
+    lane = ledger_lane(settings)
+    await lane.open()
+    with pytest.raises(DiedError, match="records 0 to 1 never reached the lane"):
+        await lane.put(third)
+    with pytest.raises(DiedError, match="records 0 to 0 never reached the lane"):
+        await lane.put(second)
+    await lane.close()
+
+
+POISON = [
+    pytest.param(Record(b"alice", b"", ()), "empty_value", id="empty"),
+    pytest.param(Record(b"alice", None, ()), "empty_value", id="tombstone"),
+    pytest.param(Record(None, b"{}", ()), "bad_header", id="no headers and no key"),
+    pytest.param(Record(b"bob", grant().value, grant().headers), "wrong_key", id="foreign key"),
+    pytest.param(
+        Record(b"alice", (grant().value or b"")[:-5], grant().headers), "bad_body", id="truncated"
+    ),
+    pytest.param(
+        Record(b"alice", b"[" * 10_000 + b"]" * 10_000, grant().headers), "bad_body", id="deep"
+    ),
+    pytest.param(Record(b"alice", b"\xff\xfe", grant().headers), "bad_body", id="not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("poison", "reason"), POISON)
+async def test_an_unreadable_record_is_set_aside_whole_and_the_partition_goes_on(
+    settings: Settings, poison: Record, reason: str
+) -> None:
+    await publish(settings, "requests", [grant(), poison, generation()])
+    lane = ledger_lane(settings)
+    await lane.open()
+    await feed(lane, await inputs(settings, "requests"))
+    await lane.close()
+    assert await event_types(settings) == ["CreditsGranted", "CreditsReserved"]
+    (letter,) = await read(settings, "requests.dead-letter")
+    headers = dict(letter.headers)
+    assert (letter.key, letter.value) == (poison.key, poison.value)
+    assert headers["dead_letter_reason"].decode() == reason
+    assert headers["dead_letter_topic"].decode() == f"{settings.namespace}requests"
+    assert headers["dead_letter_offset"] == b"1"
+    assert headers["dead_letter_by"] == b"ledger"
+
+
+class FaultyLedger(LedgerProgram):
+    """A ledger with a bug that one account's events hit."""
+
+    def decide_event(self, envelope, states):
+        if envelope.event.account_id == "unlucky":
+            raise ZeroDivisionError("planted")
+        return super().decide_event(envelope, states)
+
+
+async def test_a_rule_that_raises_sets_its_record_aside_and_harms_no_neighbour_I24(
+    settings: Settings,
+) -> None:
+    await publish(settings, "requests", [grant("unlucky"), grant("alice")])
+    lane = Lane(FaultyLedger(settings), PARTITION, settings, raise_died)
+    await lane.open()
+    await feed(lane, await inputs(settings, "requests"))
+    await lane.close()
+    (letter,) = await read(settings, "requests.dead-letter")
+    assert dict(letter.headers)["dead_letter_reason"] == b"processing_failed"
+    assert await event_types(settings) == ["CreditsGranted"]
+
+
+async def test_positions_beyond_the_end_of_a_topic_are_refused(settings: Settings) -> None:
+    lane = ledger_lane(settings)
+    await lane.open()
+    await lane._producer.write(
+        [OutgoingRecord(f"{settings.namespace}ledger.state", b"positions", _positions(settings))],
+        "ledger",
+        {},
+    )
+    await lane.close()
+    refused = ledger_lane(settings)
+    with pytest.raises(StateError, match=r"ends at 0, but its next record to decide is 7"):
+        await refused.open()
+    await refused.close()
+
+
+def _positions(settings: Settings) -> bytes:
+    return f'{{"{settings.namespace}requests": 7}}'.encode()
+
+
+async def test_a_closed_lane_decides_nothing_more(settings: Settings) -> None:
+    lane = ledger_lane(settings)
+    await lane.open()
+    await lane.close()
+    with pytest.raises(LaneClosedError):
+        await lane.decide(object())
+
+
+async def test_offsets_of_records_that_led_to_nothing_are_committed_soon(
+    settings: Settings,
+) -> None:
+    # The ledger has nothing to say to its own kind of event on this topic: a poll, for instance.
+    await publish(settings, "requests", [grant()])
+    records = await inputs(settings, "requests")
+    lane = ledger_lane(settings)
+    await lane.open()
+    await feed(lane, records)
+    again = InputRecord(records[0].topic, 5, 0, *_of(records[0]))
+    await lane.put(again)
+
+    async def committed_all() -> bool:
+        return await committed_offset(settings, "requests") == 6
+
+    await eventually(committed_all, "the group's offset is committed")
+    await lane.close()
+    assert await event_types(settings) == ["CreditsGranted"]
+
+
+def _of(record: InputRecord) -> tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]:
+    return record.key, record.value, record.headers
