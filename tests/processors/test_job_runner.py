@@ -1,0 +1,232 @@
+"""The runner beside a lane: who is called when, and what a restart makes of each phase."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from domain.failures import ProviderFault
+from providers.protocol import Finished, ProviderError, Refused, Running
+from schemas.generation import GenerationFailed
+from tests.processors.memory_lane import (
+    MemoryLane,
+    ScriptedProvider,
+    SettableClock,
+    cancellation,
+    reserved,
+)
+from tests.waiting import eventually
+
+NOT_TAKEN = ProviderError(ProviderFault(kind="transient", started="no", message="busy", status=503))
+LOST = ProviderError(ProviderFault(kind="transient", started="unknown", message="reset"))
+GONE = ProviderError(ProviderFault(kind="permanent", started="unknown", message="no", status=404))
+
+
+@pytest.fixture
+def provider():
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def clock():
+    return SettableClock()
+
+
+@pytest.fixture
+async def lane(tmp_path, provider, clock):
+    lane = MemoryLane(tmp_path, provider, clock)
+    lane.runner.opened()
+    yield lane
+    lane.closed = True
+    await lane.runner.close()
+
+
+def failure_code(lane: MemoryLane) -> str:
+    event = lane.events[-1].event
+    assert isinstance(event, GenerationFailed)
+    return event.failure.code
+
+
+async def test_the_intent_stands_on_the_tape_before_the_provider_is_called_I07(lane, provider):
+    seen_at_call: list[list[str]] = []
+
+    @asynccontextmanager
+    async def look():
+        seen_at_call.append(lane.event_types)
+        yield
+
+    provider.before_submit_answer = look
+    lane.receive(reserved())
+    await lane.until("GenerationSubmitted")
+    assert seen_at_call == [["SubmissionIntended"]]
+
+
+async def test_the_first_poll_comes_at_once_and_the_next_after_the_interval_C10(lane, provider):
+    lane.receive(reserved())
+
+    async def three_polls() -> bool:
+        return len(provider.polls) >= 3
+
+    await eventually(three_polls, "three polls", seconds=5)
+    assert lane.event_types == ["SubmissionIntended", "GenerationSubmitted", "GenerationPolled"]
+
+
+async def test_a_submission_that_was_surely_not_taken_is_tried_again_after_its_wait(
+    lane, provider, clock
+):
+    provider.submit_answers = [NOT_TAKEN, "operations/2"]
+    job = reserved()
+    lane.receive(job)
+    await lane.until("SubmissionRefused")
+    assert len(provider.submissions) == 1
+    clock.advance(seconds=2)
+    lane.restarted()
+    await lane.until("GenerationSubmitted")
+    assert lane.event_types[:4] == [
+        "SubmissionIntended",
+        "SubmissionRefused",
+        "SubmissionIntended",
+        "GenerationSubmitted",
+    ]
+
+
+async def test_a_submission_whose_answer_was_lost_is_never_sent_again_C18(lane, provider):
+    provider.submit_answers = [LOST]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert failure_code(lane) == "SUBMISSION_UNKNOWN"
+    assert len(provider.submissions) == 1
+
+
+async def test_a_worker_that_finds_an_intent_without_an_answer_does_not_submit(lane, provider):
+    never = asyncio.Event()
+
+    @asynccontextmanager
+    async def hang():
+        await never.wait()
+        yield
+
+    provider.before_submit_answer = hang
+    lane.receive(reserved())
+    await lane.until("SubmissionIntended")
+    killed = lane.runner
+    lane.restarted()
+    await lane.until("GenerationFailed")
+    assert failure_code(lane) == "SUBMISSION_UNKNOWN"
+    assert len(provider.submissions) == 1
+    never.set()
+    await killed.close()
+    assert lane.event_types == ["SubmissionIntended", "GenerationFailed"]
+
+
+async def test_polling_goes_on_after_a_restart_S0_51(lane, provider):
+    lane.receive(reserved())
+    await lane.until("GenerationPolled")
+    await lane.runner.close()
+    provider.poll_answers = [Refused(("violence",))]
+    lane.restarted()
+    await lane.until("GenerationFailed")
+    assert failure_code(lane) == "SAFETY_FILTER_BLOCKED"
+    assert len(provider.submissions) == 1
+
+
+async def test_a_poll_that_fails_for_a_moment_is_asked_again(lane, provider):
+    provider.poll_answers = [NOT_TAKEN, LOST, Running("running")]
+    lane.receive(reserved())
+    await lane.until("GenerationPolled")
+    assert len(provider.polls) >= 3
+
+
+async def test_an_operation_the_provider_forgot_fails_its_job(lane, provider):
+    provider.poll_answers = [GONE]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert failure_code(lane) == "PROVIDER_ERROR"
+
+
+async def test_a_job_whose_provider_never_ends_is_failed_after_15_minutes_even_after_a_restart(
+    lane, provider, clock
+):
+    provider.can_cancel = True
+    lane.receive(reserved())
+    await lane.until("GenerationPolled")
+    await lane.runner.close()
+    clock.advance(minutes=15)
+    lane.restarted()
+    await lane.until("GenerationFailed")
+    assert failure_code(lane) == "GENERATION_TIMEOUT"
+
+    async def cancelled() -> bool:
+        return provider.cancels == ["operations/1"]
+
+    await eventually(cancelled, "the provider is told to stop", seconds=5)
+
+
+async def test_a_download_that_fails_for_good_fails_the_job_S0_65(lane, provider):
+    provider.poll_answers = [Finished("files/1")]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert lane.event_types == [
+        "SubmissionIntended",
+        "GenerationSubmitted",
+        "DownloadStarted",
+        "GenerationFailed",
+    ]
+    assert failure_code(lane) == "DOWNLOAD_FAILED"
+
+
+async def test_a_cancelled_job_gets_no_further_call_I40(lane, provider):
+    provider.can_cancel = True
+    job = reserved()
+    lane.receive(job)
+    await lane.until("GenerationPolled")
+    lane.receive(cancellation(job.job_id))
+    await lane.until("GenerationCancelled")
+
+    async def cancelled() -> bool:
+        return provider.cancels == ["operations/1"]
+
+    await eventually(cancelled, "the provider is told to stop", seconds=5)
+    polls = len(provider.polls)
+    lane.restarted()
+    assert lane.job(job.job_id) is None
+    assert len(provider.polls) == polls
+
+
+async def test_one_job_in_trouble_does_not_hold_up_another_I24(lane, provider):
+    started = asyncio.Event()
+    release = asyncio.Event()
+
+    @asynccontextmanager
+    async def first_hangs():
+        if len(provider.submissions) == 1:
+            started.set()
+            await release.wait()
+        yield
+
+    provider.before_submit_answer = first_hangs
+    lane.receive(reserved(str(uuid4())))
+    await asyncio.wait_for(started.wait(), 5)
+    lane.receive(reserved(str(uuid4())))
+    await lane.until("GenerationSubmitted")
+    release.set()
+
+
+async def test_a_lane_that_closes_waits_for_a_submission_in_flight(lane, provider):
+    started, release = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow():
+        started.set()
+        await release.wait()
+        yield
+
+    provider.before_submit_answer = slow
+    lane.receive(reserved())
+    await asyncio.wait_for(started.wait(), 5)
+    closing = asyncio.create_task(lane.runner.close())
+    await asyncio.sleep(0)
+    release.set()
+    await closing
+    assert lane.event_types == ["SubmissionIntended", "GenerationSubmitted"]
