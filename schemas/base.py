@@ -20,10 +20,12 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 LongText = Annotated[str, StringConstraints(max_length=2000)]
 # 2^53 - 1: the largest integer that every JSON reader keeps exact.
-CREDITS_MAX = 9_007_199_254_740_991
-Credits = Annotated[int, Field(ge=0, le=CREDITS_MAX)]
-PositiveCredits = Annotated[int, Field(ge=1, le=CREDITS_MAX)]
-SignedCredits = Annotated[int, Field(ge=-CREDITS_MAX, le=CREDITS_MAX)]
+INTEGER_MAX = 9_007_199_254_740_991
+# 2^31 - 1: the largest that a Postgres `integer` column of the read models takes.
+INT32_MAX = 2_147_483_647
+Credits = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
+PositiveCredits = Annotated[int, Field(ge=1, le=INTEGER_MAX)]
+SignedCredits = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 JsonScalar = str | int | float | bool
 Detail = JsonScalar | tuple[JsonScalar, ...]
 

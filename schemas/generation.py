@@ -4,7 +4,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Fact, JobEvent, LongText, Sha256, ShortText, UtcTime
+from schemas.base import (
+    INT32_MAX,
+    INTEGER_MAX,
+    Fact,
+    JobEvent,
+    LongText,
+    Sha256,
+    ShortText,
+    UtcTime,
+)
 from schemas.failure import Failure
 
 
@@ -62,11 +71,11 @@ class StoredMedia(Fact):
 
     object_key: str = Field(description="Key in the media store.", min_length=1, max_length=1000)
     content_type: ShortText
-    size_bytes: int = Field(description="Bytes.", ge=1000)
+    size_bytes: int = Field(description="Bytes.", ge=1000, le=INTEGER_MAX)
     sha256: Sha256
-    duration_ms: int = Field(description="Real length, milliseconds.", ge=1)
-    width_pixels: int = Field(ge=1)
-    height_pixels: int = Field(ge=1)
+    duration_ms: int = Field(description="Real length, milliseconds.", ge=1, le=INT32_MAX)
+    width_pixels: int = Field(ge=1, le=INT32_MAX)
+    height_pixels: int = Field(ge=1, le=INT32_MAX)
     frames_per_second: float = Field(gt=0)
 
 
@@ -74,7 +83,9 @@ class GenerationCompleted(JobEvent):
     media: StoredMedia
     provider: ShortText
     cost_micro_dollars: int = Field(
-        description="What the provider bills us by its list price; never credits.", ge=0
+        description="What the provider bills us by its list price; never credits.",
+        ge=0,
+        le=INTEGER_MAX,
     )
 
 

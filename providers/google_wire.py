@@ -1,0 +1,237 @@
+"""What Veo's API says and is told, as types; typed by status and code, never by words.
+
+Pure: no connection, no key, no settings.
+Source: Gemini API, `predictLongRunning` and operations, as google-genai 2.34.0 sends and reads
+them; google.rpc.Status over JSON (AIP-193).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import httpx
+import msgspec
+
+from domain.failures import ProviderFault
+from providers.http_calls import Answer
+from providers.protocol import Finished, PollAnswer, Refused, Running, Submission
+
+# The bounds of the events that will hold them (schemas.generation).
+OPERATION_ID_CHARACTERS_MAX = 500
+SOURCE_CHARACTERS_MAX = 4000
+DETAIL_CHARACTERS_MAX = 2000
+CODE_CHARACTERS_MAX = 200
+# A filter names one reason per clip; ten leaves room and keeps the event small.
+REASONS_MAX = 10
+# One hour: a longer wait than a job's own limit of 15 min means no more than "not now".
+RETRY_SECONDS_MAX = 3600.0
+
+# Opaque, but it becomes part of a URL: one segment after the other, none of them dots alone.
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.~:@+-]+"
+_OPERATION_ID = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+_SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s?", re.ASCII)
+_Verdict = tuple[
+    Literal["rejected", "transient", "permanent"],
+    Literal["no", "unknown"],
+]
+_SUBMISSION_VERDICTS: Mapping[int, _Verdict] = {
+    400: ("rejected", "no"),
+    408: ("transient", "no"),
+    429: ("transient", "no"),
+    499: ("transient", "unknown"),
+    503: ("transient", "no"),
+}
+_CLIENT_ERROR: _Verdict = ("permanent", "no")
+_ANYTHING_ELSE: _Verdict = ("transient", "unknown")
+
+
+class NotUnderstoodError(Exception):
+    """An answer of success that is not what the API promises."""
+
+
+class _Wire(msgspec.Struct, rename="camel"):
+    """A part of an answer; fields that we do not name are passed over."""
+
+
+class _Video(_Wire):
+    uri: str
+
+
+class _Sample(_Wire):
+    video: _Video
+
+
+class _VideoResponse(_Wire):
+    generated_samples: list[_Sample] | None = None
+    rai_media_filtered_count: int | None = None
+    rai_media_filtered_reasons: list[str] | None = None
+
+
+class _Response(_Wire):
+    generate_video_response: _VideoResponse | None = None
+    # The shape of S0-41, older than the present one.
+    generated_video: _Video | None = None
+
+
+class _OperationError(_Wire):
+    code: int | None = None
+    message: str | None = None
+
+
+class _Operation(_Wire):
+    name: str | None = None
+    done: bool | None = None
+    error: _OperationError | None = None
+    response: _Response | None = None
+
+
+class _Error(_Wire):
+    status: str | None = None
+    details: list[Any] | None = None
+
+
+class _ErrorBody(_Wire):
+    error: _Error
+
+
+def submission_body(submission: Submission) -> dict[str, Any]:
+    """Write the body that asks for one video."""
+    settings, prompt = submission.settings, submission.prompt
+    parameters: dict[str, Any] = {
+        "aspectRatio": settings.aspect_ratio,
+        "resolution": settings.resolution,
+        "durationSeconds": settings.duration_seconds,
+        "sampleCount": 1,
+    }
+    if prompt.negative_prompt is not None:
+        parameters["negativePrompt"] = prompt.negative_prompt
+    return {"instances": [{"prompt": prompt.prompt}], "parameters": parameters}
+
+
+def submitted_operation(answer: Answer) -> str:
+    """Read the name of the operation that a submission started.
+
+    Raises: NotUnderstoodError.
+    """
+    name = _operation(answer).name
+    if not name or len(name) > OPERATION_ID_CHARACTERS_MAX or not _OPERATION_ID.fullmatch(name):
+        raise NotUnderstoodError("the answer names no operation that could be asked for")
+    return name
+
+
+def polled_operation(answer: Answer) -> PollAnswer | ProviderFault:
+    """Read how an operation is going; a fault is the operation's own end.
+
+    Raises: NotUnderstoodError.
+    """
+    operation = _operation(answer)
+    if operation.error is not None:
+        code = operation.error.code
+        return _ended(operation.error.message or "", None if code is None else str(code))
+    if not operation.done:
+        return Running("running")
+    response = operation.response or _Response()
+    videos = response.generate_video_response or _VideoResponse()
+    found = [sample.video for sample in videos.generated_samples or ()]
+    if response.generated_video is not None:
+        found.append(response.generated_video)
+    if found:
+        return Finished(_source(found[0]))
+    if videos.rai_media_filtered_count or videos.rai_media_filtered_reasons:
+        return Refused(tuple((videos.rai_media_filtered_reasons or ())[:REASONS_MAX]))
+    return _ended("the operation ended with neither a video nor an error", None)
+
+
+def submission_fault(answer: Answer) -> ProviderFault:
+    """Say what an answer other than success means for a submission.
+
+    Guarantee: `started` is `no` only for statuses by which the API surely began nothing.
+    """
+    error = _error(answer)
+    others = _CLIENT_ERROR if httpx.codes.is_client_error(answer.status) else _ANYTHING_ELSE
+    verdict = _SUBMISSION_VERDICTS.get(answer.status, others)
+    if verdict[0] == "rejected" and (
+        _key_is_refused(error) or error.status == "FAILED_PRECONDITION"
+    ):
+        # Our key, region or billing is wrong: no change of the prompt would help.
+        verdict = _CLIENT_ERROR
+    return _fault(answer, error, verdict)
+
+
+def poll_fault(answer: Answer) -> ProviderFault:
+    """Say what an answer other than success means for a poll.
+
+    A refused key says nothing of the job: it is asked again, and a new key finds it (S0-44).
+    """
+    error = _error(answer)
+    gone = answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+    malformed = answer.status == httpx.codes.BAD_REQUEST and not _key_is_refused(error)
+    kind: Literal["permanent", "transient"] = "permanent" if gone or malformed else "transient"
+    return _fault(answer, error, (kind, "unknown"))
+
+
+def retry_after_seconds(answer: Answer) -> float | None:
+    """Read how long the provider wants to be left alone: its header, else its RetryInfo."""
+    delays = _detail_texts(_error(answer), "retryDelay")
+    for text in (answer.headers.get("retry-after", ""), *delays):
+        if match := _SECONDS.fullmatch(text.strip()):
+            return min(float(match[1]), RETRY_SECONDS_MAX)
+    return None
+
+
+def _operation(answer: Answer) -> _Operation:
+    if answer.body is None:
+        raise NotUnderstoodError("the answer was too large, encoded or broke off")
+    try:
+        return msgspec.json.decode(answer.body, type=_Operation)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # Without the parser's words, which may repeat the answer.
+        raise NotUnderstoodError("the answer is not the JSON of an operation") from None
+
+
+def _error(answer: Answer) -> _Error:
+    """Read an error body; an unreadable one says nothing, and the status stands alone."""
+    try:
+        # Streaming endpoints wrap the error in a list of one.
+        read = msgspec.json.decode(answer.body or b"", type=_ErrorBody | list[_ErrorBody])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _Error()
+    bodies = read if isinstance(read, list) else [read]
+    return bodies[0].error if bodies else _Error()
+
+
+def _key_is_refused(error: _Error) -> bool:
+    return "API_KEY_INVALID" in _detail_texts(error, "reason")
+
+
+def _detail_texts(error: _Error, field: str) -> list[str]:
+    """Collect one text field of the details, which are of many kinds."""
+    found = [detail.get(field) for detail in error.details or () if isinstance(detail, dict)]
+    return [text for text in found if isinstance(text, str) and text]
+
+
+def _fault(answer: Answer, error: _Error, verdict: _Verdict) -> ProviderFault:
+    reasons = _detail_texts(error, "reason")
+    text = (answer.body or b"").decode(errors="replace").strip()
+    return ProviderFault(
+        kind=verdict[0],
+        started=verdict[1],
+        message=text or f"HTTP {answer.status} without a readable body",
+        status=answer.status,
+        code=next(iter(reasons), error.status or None),
+    )
+
+
+def _ended(message: str, code: str | None) -> ProviderFault:
+    return ProviderFault(
+        kind="permanent",
+        started="unknown",
+        message=message or "the operation failed without a word",
+        code=code,
+    )
+
+
+def _source(video: _Video) -> str:
+    if not 1 <= len(video.uri) <= SOURCE_CHARACTERS_MAX:
+        raise NotUnderstoodError(f"the video's address has {len(video.uri)} characters")
+    return video.uri

@@ -1,0 +1,114 @@
+"""One HTTP call to a provider, bounded in time and size; failures told apart by what was sent.
+
+It knows no provider and retries nothing.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from providers.protocol import FetchError, ProviderError
+from runtime import metrics
+from runtime.clock import monotonic_seconds
+
+# 1 MiB: answers here hold names, states and texts, a few kB; videos come by another way.
+BODY_BYTES_MAX = 1_048_576
+# 10 s each for a place in the pool, the connection and TLS; the deadline of a call is longer than
+# all three, so a call that never got through ends as "nothing was sent".
+CONNECT_SECONDS_MAX = 10.0
+# Sent with every call: a compressed answer could be any size once unpacked.
+PLAIN_BYTES = {"Accept-Encoding": "identity"}
+_NOTHING_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of any status; `body` is None if it was too large, encoded or broke off."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes | None
+
+
+class NotSentError(Exception):
+    """The call failed before a byte of the request left."""
+
+
+class AnswerLostError(Exception):
+    """The call failed after the request may have arrived."""
+
+
+async def exchange(client: httpx.AsyncClient, request: httpx.Request, seconds_max: float) -> Answer:
+    """Send one request and read its answer whole.
+
+    Units: `seconds_max` bounds the call from the pool to the last byte.
+    Raises: NotSentError, AnswerLostError; the adapter makes a ProviderError of either.
+    Guarantee: one request at most; no redirect is followed.
+    """
+    response: httpx.Response | None = None
+    try:
+        async with asyncio.timeout(seconds_max):
+            response = await client.send(request, stream=True, follow_redirects=False)
+            body = await _bounded_body(response)
+    except _NOTHING_SENT as error:
+        # `from None` here and below: httpx's error holds the request, and with it the key.
+        raise NotSentError(described(error)) from None
+    except (httpx.HTTPError, TimeoutError) as error:
+        if response is None:
+            raise AnswerLostError(described(error)) from None
+        body = None
+    finally:
+        if response is not None:
+            await response.aclose()
+    return Answer(response.status_code, response.headers, body)
+
+
+async def _bounded_body(response: httpx.Response) -> bytes | None:
+    if encoded(response):
+        return None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            return None
+    return bytes(body)
+
+
+def encoded(response: httpx.Response) -> bool:
+    """Tell whether an answer is compressed although that was ruled out."""
+    encoding: str = response.headers.get("content-encoding", "identity")
+    return encoding.lower() != "identity"
+
+
+def described(error: Exception) -> str:
+    """Say what went wrong on the wire; never the URL, a header or a body."""
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+@contextmanager
+def counted(provider: str, call: str) -> Iterator[None]:
+    """Count one call by its outcome and time it."""
+    began_at = monotonic_seconds()
+    outcome = "abandoned"
+    try:
+        yield
+        outcome = "ok"
+    except ProviderError as error:
+        unknown = call == "submit" and error.fault.started != "no"
+        outcome = "unknown" if unknown else error.fault.kind
+        raise
+    except FetchError:
+        outcome = "failed"
+        raise
+    finally:
+        metrics.provider_calls.labels(provider, call, outcome).inc()
+        metrics.provider_seconds.labels(provider, call).observe(monotonic_seconds() - began_at)
