@@ -178,14 +178,6 @@ async def test_a_disk_that_refuses_says_of_which_kind_and_leaves_nothing(
     assert files(store) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-async def test_a_folder_without_permission_is_a_permission_error(store, source):
-    store.path("ada").mkdir(mode=0o500)
-    with pytest.raises(StorageError) as raised:
-        await put(store, source)
-    assert raised.value.kind == "permission"
-
-
 async def test_a_put_survives_its_own_worker_being_killed_at_any_moment(store, source):
     """S0-63: whatever a killed put left behind, the next one finishes."""
     folder = str(store.path("x").parent)

@@ -1,0 +1,5 @@
+"""Runs the command line: `python -m tape`."""
+
+from tape.main import app
+
+app()

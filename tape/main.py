@@ -1,0 +1,26 @@
+"""The command line: `tape`."""
+
+import typer
+
+from tape.accounts import credits_app, keys_app
+from tape.demo import demo
+from tape.simulate import simulate_app
+from tape.up import down, env, up
+from tape.verify import verify
+from tape.watch import watch
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Tapeworks on this machine: start it, use it, watch it, check it.",
+)
+app.command()(up)
+app.command()(down)
+app.command()(env)
+app.command()(demo)
+app.command()(watch)
+app.command()(verify)
+app.add_typer(credits_app, name="credits")
+app.add_typer(keys_app, name="keys")
+app.add_typer(simulate_app, name="simulate")
