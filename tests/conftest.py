@@ -1,0 +1,30 @@
+"""What every folder shares: one running system for the session, one namespace per test."""
+
+from uuid import uuid4
+
+import pytest
+
+from runtime.settings import Settings
+from runtime.topics import ensure_topics
+from tests.running import running_system
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory):
+    """Give the session's own system: a real broker, a real Postgres and every process of ours."""
+    state_dir = tmp_path_factory.mktemp("tape")
+    extra = {"TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5"}
+    with running_system(state_dir, "--generation-seconds", "1.5", extra=extra) as running:
+        yield running
+
+
+@pytest.fixture
+async def settings(system) -> Settings:
+    """Give the settings of an empty system of one partition on the session's broker."""
+    fresh = Settings(
+        kafka_bootstrap_servers=system.variables["KAFKA_BOOTSTRAP_SERVERS"],
+        namespace=f"t{uuid4().hex[:8]}.",
+        partition_count=1,
+    )
+    await ensure_topics(fresh)
+    return fresh
