@@ -129,15 +129,21 @@ class PatientClient:
         give_up_at = time.monotonic() + self._plan.job_timeout_seconds
         key = f"chaos-{self._plan.seed}-{number}"
         with self._customer.client() as client:
-            job_id = self._post(client, key, give_up_at)
-            while True:
-                answer = self._call(client, "GET", f"/v1/generations/{job_id}")
-                if answer is not None and answer.status_code == httpx.codes.OK:
-                    status = answer.json()["status"]
-                    if status in ENDED:
-                        self._history.ended[key] = status
-                        return
+            # A request that was answered `requested` may be declined later, for too many active
+            # jobs; nothing was charged, and the same key may be used again.
+            while (end := self._follow(client, key, give_up_at)) == "rejected":
                 self._wait(give_up_at, key)
+        self._history.ended[key] = end
+
+    def _follow(self, client: httpx.Client, key: str, give_up_at: float) -> str:
+        job_id = self._post(client, key, give_up_at)
+        while True:
+            answer = self._call(client, "GET", f"/v1/generations/{job_id}")
+            if answer is not None and answer.status_code == httpx.codes.OK:
+                status = str(answer.json()["status"])
+                if status in ENDED:
+                    return status
+            self._wait(give_up_at, key)
 
     def _post(self, client: httpx.Client, key: str, give_up_at: float) -> str:
         body = {"prompt": key, "duration_seconds": 4}

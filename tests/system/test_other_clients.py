@@ -5,6 +5,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -50,7 +51,8 @@ def records(system):
         for partition in range(system.settings.partition_count)
     ]
     consumer.assign(sources)
-    found, ended = [], set()
+    found: list[Any] = []
+    ended: set[tuple[str, int]] = set()
     try:
         while len(ended) < len(sources):
             message = consumer.poll(20)
