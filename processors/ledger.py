@@ -133,11 +133,16 @@ class LedgerProgram:
         return KeyExpiry(lane, prefix=f"{KEY}/")
 
 
+def reservation_key(account_id: str, job_id: str) -> str:
+    """Name a reservation's state record; by account, so that nobody reaches another's job."""
+    return f"{JOB}/{account_id}/{job_id}"
+
+
 def read_slice(states: Overlay, subject: object) -> LedgerSlice:
     """Gather the records that a command or event concerns."""
     keys = slice_keys(subject)
     account = states.get(f"{ACCOUNT}/{keys.account_id}")
-    reservation = states.get(f"{JOB}/{keys.job_id}") if keys.job_id else None
+    reservation = states.get(reservation_key(keys.account_id, keys.job_id)) if keys.job_id else None
     key_use = (
         states.get(f"{KEY}/{keys.account_id}/{keys.idempotency_key}")
         if keys.idempotency_key
@@ -154,6 +159,6 @@ def write_slice(states: Overlay, subject: object, before: LedgerSlice, after: Le
     keys = slice_keys(subject)
     states.put(f"{ACCOUNT}/{keys.account_id}", after.account)
     if keys.job_id and after.reservation != before.reservation:
-        states.put(f"{JOB}/{keys.job_id}", after.reservation)
+        states.put(reservation_key(keys.account_id, keys.job_id), after.reservation)
     if keys.idempotency_key and after.key_use != before.key_use:
         states.put(f"{KEY}/{keys.account_id}/{keys.idempotency_key}", after.key_use)

@@ -1,0 +1,67 @@
+"""Shows a report as one table of checks and a line of totals."""
+
+from collections import Counter
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from replay.checks import Check, Report, Totals
+
+
+def render(report: Report) -> RenderableType:
+    """Give what a terminal shows of a report: check, looked at, verdict, first violation."""
+    table = Table(title="the log and everything that is played from it", title_justify="left")
+    table.add_column("check")
+    table.add_column("of", no_wrap=True)
+    table.add_column("what holds", ratio=3)
+    table.add_column("looked at", justify="right")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("first violation", ratio=4, overflow="fold")
+    for check in report.checks:
+        table.add_row(
+            check.name,
+            check.id,
+            check.sentence,
+            f"{check.looked_at:,}",
+            _verdict(check),
+            escape(check.violations[0] if check.violations else check.note),
+        )
+    return Group(table, *_totals(report.totals), _summary(report))
+
+
+def _verdict(check: Check) -> str:
+    if not check.ok:
+        return f"[bold red]{check.violation_count:,} wrong[/]"
+    if check.note:
+        return "[yellow]not whole[/]"
+    return "[green]holds[/]"
+
+
+def _totals(totals: Totals) -> list[str]:
+    credits_line = (
+        f"credits: granted {totals.granted_credits:,} = available {totals.available_credits:,} + "
+        f"reserved {totals.reserved_credits:,} + settled {totals.settled_credits:,}; "
+        f"refunded {totals.refunded_credits:,}"
+    )
+    lines = [
+        f"{totals.accounts:,} accounts; jobs: {_counted(totals.jobs_by_status)}",
+        credits_line,
+        f"events: {_counted(totals.events_by_topic)}",
+    ]
+    if totals.dead_letters_by_reason:
+        lines.append(f"dead letters: {_counted(totals.dead_letters_by_reason)}")
+        lines.extend(f"  {escape(line)}" for line in totals.dead_letters)
+    lines.extend(f"unknown outcome: {escape(line)}" for line in totals.unknown_outcomes)
+    return lines
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
+
+
+def _summary(report: Report) -> str:
+    if report.ok:
+        return f"[green]{len(report.checks)} checks, nothing wrong[/]"
+    wrong = sum(not check.ok for check in report.checks)
+    return f"[bold red]{wrong} of {len(report.checks)} checks do not hold[/]"

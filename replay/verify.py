@@ -1,0 +1,202 @@
+"""`tape verify`: reads the whole log, the states, Postgres and the media, and checks everything.
+
+It only reads: no group, no offset, no row and no topic of the system is touched.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+
+from aiokafka import ConsumerRecord
+
+from domain.generation_state import Limits
+from replay.audit import Audit
+from replay.billing import SubmissionRow
+from replay.checks import Check, Checks, Report, Rules
+from replay.log_reader import Cut, LogReader, open_log
+from replay.media_check import check_media
+from replay.partition_audit import PartitionAudit, View
+from replay.partition_end import check_end
+from replay.read_model_fold import RowComparison
+from replay.read_models import TABLES, ReadModels, Table, is_unreadable, open_read_models
+from runtime.database import DatabaseUnavailable
+from runtime.objects import MediaStore, open_media_store
+from runtime.settings import Settings
+from schemas.codec import ContractError, decode
+from schemas.topics import PUBLIC_TOPICS, STATE_TOPICS
+
+# 15 s: above the 10 s after which the broker ends a dead writer's transaction.
+REST_WAIT_SECONDS = 15.0
+# 1 s: lanes under load are between two transactions often enough to be caught so.
+LIVE_WAIT_SECONDS = 1.0
+ACCOUNTS_PER_QUERY = 500
+
+
+async def verify(
+    settings: Settings,
+    *,
+    submissions: Sequence[SubmissionRow] | None,
+    now: datetime,
+    strict_end: bool,
+    media: bool = True,
+) -> Report:
+    """Check every invariant of torture.md section 1 that can be seen from outside.
+
+    `submissions`: fetched before this call. `strict_end`: the system has come to rest, so every
+    job must have ended and nothing may be left out. `media`: whether files are opened.
+    Raises: TopicError, TimeoutError or KafkaError if the log cannot be read.
+    """
+    rules = Rules(
+        limits=Limits(generation_timeout=timedelta(seconds=settings.generation_timeout_seconds)),
+        active_jobs_max=settings.active_jobs_max,
+        partition_count=settings.partition_count,
+        now=now,
+        strict_end=strict_end,
+    )
+    return await _Verification(settings, Audit(rules, submissions), rules, media=media).run()
+
+
+class _Verification:
+    """One run: what is open while it lasts."""
+
+    def __init__(self, settings: Settings, audit: Audit, rules: Rules, *, media: bool) -> None:
+        self._settings = settings
+        self._audit = audit
+        self._checks: Checks = audit.checks
+        self._rules = rules
+        self._read_models: ReadModels | None = None
+        self._rows_seen: Counter[str] = Counter()
+        self._account_ids: list[str] = []
+        self._media = media
+        self._store: MediaStore | None = None
+
+    async def run(self) -> Report:
+        """1. Take a snapshot of Postgres, 2. read each partition past it, 3. compare."""
+        async with AsyncExitStack() as stack:
+            try:  # 1.
+                self._read_models = await stack.enter_async_context(
+                    open_read_models(self._settings)
+                )
+            except DatabaseUnavailable as error:
+                self._without_read_models(str(error))
+            log = await stack.enter_async_context(open_log(self._settings))
+            for number in range(self._settings.partition_count):
+                await self._partition(log, number)  # 2.
+            await self._compare_counts()  # 3.
+            if self._store is not None:
+                await self._store.close()
+        return self._audit.report()
+
+    async def _partition(self, log: LogReader, number: int) -> None:
+        wait_seconds = REST_WAIT_SECONDS if self._rules.strict_end else LIVE_WAIT_SECONDS
+        cut = await log.cut(number, wait_seconds)
+        shown = self._read_models.next_offsets(number) if self._read_models is not None else None
+        part = self._audit.partition(
+            number,
+            View(
+                namespace=self._settings.namespace,
+                exact=cut.exact,
+                dead_letters_complete=not any(cut.begins[t.dead_letter] for t in PUBLIC_TOPICS),
+                read_model_offsets=shown,
+            ),
+        )
+        await _read(log, part, cut)
+        check_end(part)
+        for topic, next_offset in (shown or {}).items():
+            if next_offset > cut.ends.get(topic, 0):
+                self._checks.generations.wrong(
+                    f"projection_offsets {topic} {number}: {next_offset} is beyond the end of the "
+                    f"log, {cut.ends.get(topic, 0)}"
+                )
+        self._account_ids.extend(part.account_ids())
+        await self._compare_rows(part)
+        await self._check_media(part)
+
+    async def _compare_rows(self, part: PartitionAudit) -> None:
+        if self._read_models is None:
+            return
+        account_ids = part.account_ids()
+        try:
+            for first in range(0, len(account_ids), ACCOUNTS_PER_QUERY):
+                chunk = account_ids[first : first + ACCOUNTS_PER_QUERY]
+                for table in TABLES:
+                    comparison = RowComparison(
+                        self._check_of(table),
+                        table.name,
+                        table.columns,
+                        part.expected_rows(table.name, chunk),
+                    )
+                    async for key, values in self._read_models.rows(table, chunk):
+                        comparison.row(key, values)
+                        self._rows_seen[table.name] += 1
+                    comparison.finish()
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            self._without_read_models(f"Postgres went away: {error}")
+
+    async def _compare_counts(self) -> None:
+        """Find rows of accounts that no partition of the log names."""
+        if self._read_models is None:
+            return
+        try:
+            for table in TABLES:
+                count = await self._read_models.row_count(table)
+                seen = self._rows_seen[table.name]
+                if count != seen:
+                    strangers = await self._read_models.strangers(table, self._account_ids)
+                    self._check_of(table).wrong(
+                        f"{table.name} has {count - seen} rows of accounts that the log does not "
+                        f"know: {', '.join(strangers)}"
+                    )
+        except Exception as error:
+            if not is_unreadable(error):
+                raise
+            self._without_read_models(f"Postgres went away: {error}")
+
+    async def _check_media(self, part: PartitionAudit) -> None:
+        check = self._checks.media
+        if not self._media or not self._settings.object_store_url.startswith("file://"):
+            check.note = "not looked at: only files in a folder are, and only where asked for"
+            return
+        if part.deliveries:
+            self._store = self._store or open_media_store(self._settings)
+            await check_media(check, self._store, part.deliveries)
+
+    def _without_read_models(self, reason: str) -> None:
+        self._read_models = None
+        for table in TABLES:
+            self._check_of(table).not_looked_at(reason, strict_end=self._rules.strict_end)
+
+    def _check_of(self, table: Table) -> Check:
+        return {
+            "accounts": self._checks.accounts,
+            "credit_transactions": self._checks.credit_transactions,
+            "generations": self._checks.generations,
+        }[table.name]
+
+
+async def _read(log: LogReader, part: PartitionAudit, cut: Cut) -> None:
+    """Feed a partition in the order that its audit needs."""
+    for topic in PUBLIC_TOPICS:
+        async for batch in log.batches(topic.dead_letter, part.number, cut):
+            for record in batch:
+                part.dead_letter(topic.name, record.offset, record.headers)
+    for topic in STATE_TOPICS:
+        async for batch in log.batches(topic.name, part.number, cut):
+            for record in batch:
+                part.state(topic.name, record.key, record.value)
+    for topic in PUBLIC_TOPICS:
+        async for batch in log.batches(topic.name, part.number, cut):
+            for record in batch:
+                _feed(part, topic.name, record)
+
+
+def _feed(part: PartitionAudit, topic: str, record: ConsumerRecord) -> None:
+    try:
+        envelope = decode(record.key, record.value, record.headers)
+    except ContractError as error:
+        part.unreadable(topic, record.offset, error)
+    else:
+        part.event(topic, record.offset, envelope)
