@@ -25,6 +25,7 @@ NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:1/none"
         asyncpg.ReadOnlySQLTransactionError("read-only"),
         asyncpg.DeadlockDetectedError("deadlock"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InternalClientError("unexpected protocol state"),
     ],
     ids=lambda error: type(error).__name__,
 )
