@@ -26,6 +26,8 @@ console = Console(highlight=False)
 PROMPT = "A lighthouse at dusk, waves below, a slow camera climbing its stairs of light"
 # 60 s: the simulator takes 5; a job that takes ten times as long is stuck.
 JOB_TIMEOUT_SECONDS = 60.0
+# 10 s in steps of 50 ms.
+READ_ATTEMPTS_MAX = 200
 
 
 def demo(
@@ -82,9 +84,18 @@ async def make_one_video(target: Target, prompt: str, duration_seconds: int) -> 
                     raise typer.Exit(code=1)
                 if isinstance(envelope.event, CreditsSettled):
                     break
+        await _until_readable(client, job_id)
         path = await _fetch(client, job_id)
     facts = await inspect(path)
     console.print(f"\n{_verdict(facts, duration_seconds)}\n[bold]{path}[/]")
+
+
+async def _until_readable(client: httpx.AsyncClient, job_id: str) -> None:
+    """Wait for the read model, which follows the tape by some milliseconds."""
+    for _ in range(READ_ATTEMPTS_MAX):
+        if (await client.get(f"/v1/generations/{job_id}")).json()["status"] == "completed":
+            return
+        await asyncio.sleep(0.05)
 
 
 async def _fetch(client: httpx.AsyncClient, job_id: str) -> Path:

@@ -2,6 +2,7 @@
 
 import typer
 
+from runtime.logs import configure_logs
 from tape.accounts import credits_app, keys_app
 from tape.demo import demo
 from tape.simulate import simulate_app
@@ -15,6 +16,14 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Tapeworks on this machine: start it, use it, watch it, check it.",
 )
+
+
+@app.callback()
+def quiet() -> None:
+    """Keep the logs of the parts that run in this process out of what a person reads."""
+    configure_logs("tape", "error")
+
+
 app.command()(up)
 app.command()(down)
 app.command()(env)
