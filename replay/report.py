@@ -10,24 +10,29 @@ from replay.checks import Check, Report, Totals
 
 
 def render(report: Report) -> RenderableType:
-    """Give what a terminal shows of a report: check, looked at, verdict, first violation."""
-    table = Table(title="the log and everything that is played from it", title_justify="left")
-    table.add_column("check")
-    table.add_column("of", no_wrap=True)
-    table.add_column("what holds", ratio=3)
-    table.add_column("looked at", justify="right")
+    """Give what a terminal shows of a report: a row per check, what is wrong, totals."""
+    table = Table(
+        title="the log and everything that is played from it", title_justify="left", padding=(0, 1)
+    )
+    table.add_column("check", no_wrap=True)
+    table.add_column("what holds", ratio=1, overflow="fold")
+    table.add_column("looked at", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("first violation", ratio=4, overflow="fold")
     for check in report.checks:
-        table.add_row(
-            check.name,
-            check.id,
-            check.sentence,
-            f"{check.looked_at:,}",
-            _verdict(check),
-            escape(check.violations[0] if check.violations else check.note),
-        )
-    return Group(table, *_totals(report.totals), _summary(report))
+        sentence = f"{check.sentence} [dim]({check.id})[/]"
+        table.add_row(check.name, sentence, f"{check.looked_at:,}", _verdict(check))
+    return Group(table, *_findings(report), *_totals(report.totals), _summary(report))
+
+
+def _findings(report: Report) -> list[str]:
+    """Say below the table what is wrong, the first of each check, and what could not be seen."""
+    lines = []
+    for check in report.checks:
+        if not check.ok:
+            lines.append(f"[bold red]{check.name}[/]: {escape(check.violations[0])}")
+        elif check.note:
+            lines.append(f"[yellow]{check.name}[/]: {escape(check.note)}")
+    return lines
 
 
 def _verdict(check: Check) -> str:
