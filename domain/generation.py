@@ -171,7 +171,8 @@ def _polled(job: Job, at: datetime, state: str, progress: int | None, limits: Li
     if at >= job.deadline(limits):
         return (_failed(job, at, timed_out(at - job.reserved_at)),)
     # Progress never falls (I41): a provider that goes back is shown where it was.
-    shown = max(progress or 0, job.progress_percent or 0) or progress
+    told = [percent for percent in (progress, job.progress_percent) if percent is not None]
+    shown = max(told, default=None)
     unchanged = (state, shown) == (job.provider_state, job.progress_percent)
     written_at = job.poll_written_at
     if unchanged and written_at is not None and at - written_at < limits.poll_event_gap:

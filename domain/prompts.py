@@ -24,8 +24,10 @@ def count_tokens(text: str) -> int:
 
 def sanitized(text: str) -> str:
     """Give the text in NFC, trimmed, without control characters but line feed and tab (S0-10)."""
-    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return "".join(c for c in composed if c in _KEPT_CONTROLS or not _is_control(c)).strip()
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    # Before composing: a control may stand between a letter and its accent.
+    kept = "".join(c for c in lines if c in _KEPT_CONTROLS or not _is_control(c))
+    return unicodedata.normalize("NFC", kept).strip()
 
 
 def _is_control(character: str) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from domain.ledger import is_expired
 from domain.ledger_state import KeyUse
@@ -18,9 +19,10 @@ KEYS_PER_SWEEP_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class ForgetKeys:
-    """These keys' time is over."""
+    """These keys' time was over at `at`; one that was used again since stays."""
 
     keys: tuple[str, ...]
+    at: datetime
 
 
 class KeyExpiry:
@@ -61,16 +63,16 @@ class KeyExpiry:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            keys = self._ended()
+            now = self._clock()
+            keys = self._ended(now)
             if not keys:
                 continue
             try:
-                await self._lane.decide(ForgetKeys(tuple(keys)))
+                await self._lane.decide(ForgetKeys(tuple(keys), now))
             except LaneClosedError:
                 return
 
-    def _ended(self) -> list[str]:
-        now = self._clock()
+    def _ended(self, now: datetime) -> list[str]:
         keys: list[str] = []
         while self._by_end and len(keys) < KEYS_PER_SWEEP_MAX:
             if self._by_end[0][0] > now.timestamp():

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
-from domain.ledger import decide, evolve
+from domain.ledger import decide, evolve, is_expired
 from domain.ledger_commands import (
     AdjustCredits,
     CloseCancelledJob,
@@ -125,7 +125,9 @@ class LedgerProgram:
         """Forget idempotency keys whose time is over."""
         assert isinstance(command, ForgetKeys), f"no rule for {type(command).__name__}"
         for key in command.keys:
-            states.put(key, None)
+            key_use = states.get(key)
+            if isinstance(key_use, KeyUse) and is_expired(key_use, command.at):
+                states.put(key, None)
         return ()
 
     def companion(self, lane: LaneHandle) -> LaneCompanion:

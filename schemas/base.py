@@ -7,7 +7,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 
 def _in_utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the moment lies outside the calendar in UTC") from error
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
