@@ -6,6 +6,7 @@ What must survive a restart is in the jobs' states; the moments here are derived
 import asyncio
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from domain.generation_commands import CheckDeadline, RecoverSubmission
@@ -125,7 +126,7 @@ class JobRunner:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._closing:
             self._wake.clear()
             if len(self._steps) < STEPS_MAX:
                 for job_id in self._timers.pop_due(loop.time()):
@@ -133,11 +134,10 @@ class JobRunner:
                     if len(self._steps) >= STEPS_MAX:
                         break
             due = self._timers.next_due() if len(self._steps) < STEPS_MAX else None
-            try:
-                timeout = None if due is None else max(due - loop.time(), 0.0)
-                await asyncio.wait_for(self._wake.wait(), timeout)
-            except TimeoutError:
-                continue
+            # Not wait_for: Python 3.11's may swallow the cancellation that close() sends.
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
 
     async def _step_guarded(self, job_id: str) -> None:
         poll_again_in_seconds: float | None = None

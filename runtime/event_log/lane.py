@@ -171,7 +171,8 @@ class Lane:
         """Give whatever has arrived: one input when idle, up to 500 when behind."""
         timeout = IDLE_COMMIT_SECONDS if self._uncommitted_positions else None
         try:
-            inputs = [await asyncio.wait_for(self._queue.get(), timeout)]
+            async with asyncio.timeout(timeout):
+                inputs = [await self._queue.get()]
         except TimeoutError:
             return []
         while len(inputs) < BATCH_INPUTS_MAX and not self._queue.empty():

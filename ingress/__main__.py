@@ -1,0 +1,42 @@
+"""`python -m ingress`: serves the HTTP API until SIGTERM or SIGINT, then finishes what it began."""
+
+import logging
+
+import uvicorn
+
+from ingress.app import create_app
+from runtime.logs import configure_logs, logger
+from runtime.settings import settings
+
+log = logger(__name__)
+# 10 s: a call waits at most 2 s for the ledger and 2 s for the read model; the rest is downloads.
+GRACEFUL_SECONDS_MAX = 10
+# 65 s: longer than the 60 s of the usual load balancer, so that it never meets a closed connection.
+KEEP_ALIVE_SECONDS = 65
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    current = settings()
+    configure_logs("ingress", current.log_level)
+    # It tells every failed attempt, some 100 a second while a broker is away; publisher and
+    # decisions tell the same once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    config = uvicorn.Config(
+        create_app(current),
+        host=current.http_host,
+        port=current.http_port,
+        # Ours are configured already; every call has a line of its own.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS_MAX,
+    )
+    log.info("ingress_starts", host=current.http_host, port=current.http_port)
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

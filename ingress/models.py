@@ -1,0 +1,251 @@
+"""What goes in and out over HTTP, as types and as the API's documentation."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ingress.rows import Role
+from schemas.base import AccountId
+
+DEFAULT_MODEL = "veo-3.1"
+# 10^12: a thousand times what the largest account is expected to hold; far below 2^53.
+GRANT_CREDITS_MAX = 10**12
+Status = Literal[
+    "requested",
+    "rejected",
+    "pending",
+    "processing",
+    "downloading",
+    "completed",
+    "failed",
+    "cancelled",
+]
+
+
+def _integral(value: object) -> object:
+    """Read 8.0 as 8: JSON has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integral)]
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class GenerationInput(Input):
+    model: str = DEFAULT_MODEL
+    prompt: str = Field(description="What to show; at most 1,024 tokens.")
+    negative_prompt: str | None = Field(
+        default=None, description="What not to show; at most 1,024 tokens."
+    )
+    duration_seconds: Integer = 8
+    resolution: str = "720p"
+    aspect_ratio: str = "16:9"
+
+
+class GrantInput(Input):
+    account_id: AccountId
+    amount_credits: Integer = Field(ge=1, le=GRANT_CREDITS_MAX)
+    reason: str = Field(description="Why, for the audit; 1 to 2,000 characters.")
+
+
+class KeyInput(Input):
+    account_id: AccountId
+    role: Role = "client"
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Links(Output):
+    self: str
+    video: str
+
+    @classmethod
+    def of(cls, job_id: str) -> "Links":
+        """Name the addresses of one job."""
+        path = f"/v1/generations/{job_id}"
+        return cls(self=path, video=f"{path}/video")
+
+
+class GenerationAccepted(Output):
+    """The answer to a new generation; `requested` where the ledger had not decided in time."""
+
+    id: str
+    status: Literal["pending", "requested"]
+    model: str
+    duration_seconds: int
+    resolution: str
+    aspect_ratio: str
+    price_credits: int | None
+    credits_available: int | None = Field(description="What is left after this job's price.")
+    operation_id: None = Field(description="The status shows it as soon as the provider gave it.")
+    created_at: datetime
+    links: Links
+
+
+class Video(Output):
+    """The finished file."""
+
+    url: str = Field(description="Path that gives a signed link.")
+    size_bytes: int | None
+    sha256: str | None
+    duration_ms: int | None
+    width_pixels: int | None
+    height_pixels: int | None
+    frames_per_second: float | None
+
+
+class GenerationError(Output):
+    """Why a job was rejected or failed (I22)."""
+
+    code: str
+    message: str
+    retryable: bool
+    suggested_action: str
+    details: dict[str, Any]
+
+
+class GenerationSummary(Output):
+    id: str
+    status: Status
+    model: str | None
+    prompt: str | None
+    duration_seconds: int | None
+    resolution: str | None
+    aspect_ratio: str | None
+    price_credits: int | None
+    refunded_credits: int
+    created_at: datetime
+    completed_at: datetime | None
+    video: Video | None
+    links: Links
+
+
+class GenerationStatus(GenerationSummary):
+    negative_prompt: str | None
+    updated_at: datetime
+    operation_id: str | None
+    progress_percent: int | None
+    thumbnail_url: None = None
+    error: GenerationError | None
+
+
+class GenerationList(Output):
+    items: tuple[GenerationSummary, ...]
+    total: int
+    next_cursor: str | None
+
+
+class ActiveJob(Output):
+    """One of the jobs that fill the limit; only its id where the database is away."""
+
+    id: str
+    status: Status | None = None
+    prompt: str | None = None
+    duration_seconds: int | None = None
+    created_at: datetime | None = None
+
+
+class VideoLink(Output):
+    url: str
+    expires_at: datetime
+
+
+class CancellationAnswer(Output):
+    """`requested` where the ledger had not decided in time."""
+
+    id: str
+    status: Status
+    cancellation: Literal["accepted", "already_requested", "requested"]
+    links: Links
+
+
+class CreditsAnswer(Output):
+    account_id: str
+    available_credits: int
+    reserved_credits: int
+    settled_credits: int
+    granted_credits: int
+
+
+class Transaction(Output):
+    id: str
+    type: str
+    amount_credits: int
+    balance_after: int
+    description: str | None
+    job_id: str | None
+    created_at: datetime
+
+
+class TransactionList(Output):
+    items: tuple[Transaction, ...]
+    total: int
+    next_cursor: str | None
+
+
+class ModelRow(Output):
+    name: str
+    kind: Literal["video"] = "video"
+    resolutions: tuple[str, ...]
+    aspect_ratios: tuple[str, ...]
+    durations_seconds: tuple[int, ...]
+    price_credits_by_duration: dict[int, int]
+    prompt_tokens_max: int
+
+
+class ModelList(Output):
+    items: tuple[ModelRow, ...]
+
+
+class GrantAnswer(Output):
+    account_id: str
+    amount_credits: int
+    status: Literal["granted", "requested"]
+    balance_after: int | None
+    idempotency_key: str
+    created_at: datetime
+
+
+class Key(Output):
+    key_id: str
+    account_id: str
+    role: Role
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class NewKey(Key):
+    api_key: str = Field(description="Shown once; only its hash is kept.")
+
+
+class KeyList(Output):
+    items: tuple[Key, ...]
+    total: int
+    next_cursor: str | None
+
+
+class FieldProblem(Output):
+    field: str
+    problem: str
+    remedy: str
+
+
+class Problem(Output):
+    """Every error answer (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    retryable: bool
+    suggested_action: str
+    details: dict[str, Any]
+    errors: tuple[FieldProblem, ...] = ()

@@ -1,0 +1,268 @@
+"""The world of an ingress without a broker and a database: small, typed, and away on demand."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from typing import Any
+from uuid import UUID, uuid4
+
+from domain.ledger import decide, evolve
+from domain.ledger_commands import GrantCredits, LedgerCommand, RequestCancellation, ReserveCredits
+from domain.ledger_state import Account, KeyUse, LedgerSlice, Reservation
+from ingress.decisions import Waiting, WaitingRoom
+from ingress.ports import BrokerUnavailable
+from ingress.rows import AccountRow, GenerationRow, KeyRow, Page, Role, TransactionRow
+from runtime.database import DatabaseUnavailable
+from schemas.base import Event
+from schemas.envelope import Cause, Envelope
+from schemas.requests import CancellationRequested, CreditGrantRequested, GenerationRequested
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class FakeLedger:
+    """The real rules over a dictionary; `silent` for a ledger that is not running."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self._accounts: dict[str, Account] = {}
+        self._jobs: dict[str, Reservation | None] = {}
+        self._keys: dict[tuple[str, str], KeyUse | None] = {}
+
+    def answer(self, asked: Envelope) -> Envelope | None:
+        command = _command(asked.event)
+        account_id = command.account_id
+        job_id = getattr(command, "job_id", "")
+        key = (account_id, getattr(command, "idempotency_key", ""))
+        before = LedgerSlice(
+            self._accounts.get(account_id, Account()), self._jobs.get(job_id), self._keys.get(key)
+        )
+        events = decide(before, command)
+        if self.silent or not events:
+            return None
+        after = reduce(evolve, events, before)
+        self._accounts[account_id] = after.account
+        self._jobs[job_id] = after.reservation
+        self._keys[key] = after.key_use
+        return Cause.of(asked).envelop(events[0], 0, "/tapeworks/ledger")
+
+
+def _command(event: Event) -> LedgerCommand:
+    match event:
+        case GenerationRequested():
+            return ReserveCredits(
+                account_id=event.account_id,
+                job_id=event.job_id,
+                settings=event.settings,
+                prompt=event.private,
+                idempotency_key=event.idempotency_key,
+                body_sha256=event.body_sha256,
+                at=event.occurred_at,
+            )
+        case CreditGrantRequested():
+            return GrantCredits(
+                account_id=event.account_id,
+                amount_credits=event.amount_credits,
+                reason=event.reason,
+                granted_by=event.requested_by,
+                idempotency_key=event.idempotency_key,
+                at=event.occurred_at,
+            )
+        case CancellationRequested():
+            return RequestCancellation(
+                account_id=event.account_id,
+                job_id=event.job_id,
+                requested_by=event.requested_by,
+                at=event.occurred_at,
+            )
+        case _:
+            raise AssertionError(f"the ingress never publishes {type(event).__name__}")
+
+
+class FakeDecisions:
+    """Decisions that come as soon as the request is published."""
+
+    def __init__(self) -> None:
+        self.caught_up = True
+        self.room = WaitingRoom()
+        self.waiting: dict[str, Waiting] = {}
+        self.ledger_ends: dict[int, int] = {}
+        self.requests_ends: dict[int, int] = {}
+        self.broker_away = False
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    @contextmanager
+    def expect(self, event_id: str) -> Iterator[Waiting]:
+        with self.room.expect(event_id) as waiting:
+            self.waiting[event_id] = waiting
+            yield waiting
+
+    def ledger_end(self, partition: int) -> int:
+        return self.ledger_ends.get(partition, 0)
+
+    async def requests_end(self, partition: int) -> int:
+        if self.broker_away:
+            raise BrokerUnavailable("away")
+        return self.requests_ends.get(partition, 0)
+
+
+class FakePublisher:
+    """Keeps what was published, and lets the ledger answer at once."""
+
+    def __init__(self, ledger: FakeLedger, decisions: FakeDecisions) -> None:
+        self.published: list[Envelope] = []
+        self.error: BrokerUnavailable | None = None
+        # Written although the acknowledgement was lost.
+        self.written_anyway = False
+        self._ledger = ledger
+        self._decisions = decisions
+
+    @property
+    def connected(self) -> bool:
+        return self.error is None
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def publish(self, envelope: Envelope) -> None:
+        if self.error is None or self.written_anyway:
+            self.published.append(envelope)
+            answer = self._ledger.answer(envelope)
+            if answer is not None:
+                self._decisions.waiting[envelope.event_id].decide(answer)
+        if self.error is not None:
+            raise self.error
+
+
+class FakeReadModel:
+    """Rows in lists; `away` for a Postgres that is."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.rows: list[tuple[str, GenerationRow]] = []
+        self.accounts: dict[str, AccountRow] = {}
+        self.movements: list[tuple[str, TransactionRow]] = []
+        self.known_keys: dict[bytes, KeyRow] = {}
+        self.applied: dict[str, int] = {}
+        self.key_lookups = 0
+        self.partitions_asked: list[int] = []
+        self.asked = asyncio.Event()
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def reachable(self) -> bool:
+        return not self.away
+
+    def _here(self) -> None:
+        if self.away:
+            raise DatabaseUnavailable("away")
+
+    async def generation(self, account_id: str, job_id: str) -> GenerationRow | None:
+        self._here()
+        owned = [row for owner, row in self.rows if owner == account_id]
+        return next((row for row in owned if str(row.job_id) == job_id), None)
+
+    async def generations(
+        self, account_id: str, limit: int, before: tuple[datetime, UUID] | None
+    ) -> Page[GenerationRow]:
+        self._here()
+        owned = [row for owner, row in self.rows if owner == account_id]
+        owned.sort(key=lambda row: (row.created_at, row.job_id), reverse=True)
+        after = [r for r in owned if before is None or (r.created_at, r.job_id) < before]
+        return Page(tuple(after[:limit]), len(owned))
+
+    async def active_generations(
+        self, account_id: str, job_ids: Sequence[str]
+    ) -> list[GenerationRow]:
+        page = await self.generations(account_id, 100, None)
+        return [row for row in page.rows if str(row.job_id) in job_ids]
+
+    async def offsets(self, partition: int) -> dict[str, int]:
+        self._here()
+        self.partitions_asked.append(partition)
+        self.asked.set()
+        await asyncio.sleep(0)
+        return self.applied
+
+    async def account(self, account_id: str) -> AccountRow:
+        self._here()
+        return self.accounts.get(account_id, AccountRow())
+
+    async def transactions(
+        self, account_id: str, limit: int, before: int | None
+    ) -> Page[TransactionRow]:
+        self._here()
+        owned = [row for owner, row in self.movements if owner == account_id]
+        owned.sort(key=lambda row: row.sequence, reverse=True)
+        after = [row for row in owned if before is None or row.sequence < before]
+        return Page(tuple(after[:limit]), len(owned))
+
+    async def key(self, key_sha256: bytes) -> KeyRow | None:
+        self.key_lookups += 1
+        self._here()
+        row = self.known_keys.get(key_sha256)
+        return row if row is not None and row.revoked_at is None else None
+
+    async def add_key(self, key_sha256: bytes, account_id: str, role: Role) -> KeyRow:
+        self._here()
+        row = KeyRow(uuid4(), account_id, role, NOON, None)
+        self.known_keys[key_sha256] = row
+        return row
+
+    async def keys(self, limit: int, before: tuple[datetime, UUID] | None) -> Page[KeyRow]:
+        self._here()
+        rows = sorted(
+            self.known_keys.values(), key=lambda row: (row.created_at, row.key_id), reverse=True
+        )
+        after = [row for row in rows if before is None or (row.created_at, row.key_id) < before]
+        return Page(tuple(after[:limit]), len(rows))
+
+    async def revoke_key(self, key_id: str) -> bytes | None:
+        self._here()
+        for digest, row in self.known_keys.items():
+            if str(row.key_id) == key_id:
+                self.known_keys[digest] = replace(row, revoked_at=NOON)
+                return digest
+        return None
+
+
+def generation_row(number: int = 0, **changes: Any) -> GenerationRow:
+    """Give the row of a job that is under way, created `number` minutes after noon."""
+    created_at = NOON + timedelta(minutes=number)
+    row = GenerationRow(
+        job_id=UUID(int=number + 1),
+        status="processing",
+        model="veo-3.1",
+        duration_seconds=8,
+        resolution="720p",
+        aspect_ratio="16:9",
+        prompt=f"prompt {number}",
+        negative_prompt=None,
+        price_credits=80,
+        operation_id="models/veo/operations/1",
+        progress_percent=45,
+        object_key=None,
+        size_bytes=None,
+        sha256=None,
+        duration_ms=None,
+        width_pixels=None,
+        height_pixels=None,
+        frames_per_second=None,
+        decline_code=None,
+        decline_details=None,
+        failure=None,
+        refunded_credits=None,
+        created_at=created_at,
+        updated_at=created_at,
+        completed_at=None,
+    )
+    return replace(row, **changes)
