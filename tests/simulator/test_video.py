@@ -21,11 +21,11 @@ def pictures(mp4: bytes) -> list[Image.Image]:
 
 
 def above_band(picture: Image.Image) -> Image.Image:
-    return picture.crop((0, 0, picture.width, video._band_top(picture.height)))  # noqa: SLF001  the sum under test
+    return picture.crop((0, 0, picture.width, video._band_top(picture.height)))
 
 
 def band(picture: Image.Image) -> Image.Image:
-    top = video._band_top(picture.height)  # noqa: SLF001  the sum under test
+    top = video._band_top(picture.height)
     return picture.crop((0, top, picture.width, picture.height))
 
 
@@ -58,7 +58,7 @@ def test_the_prompt_stands_still_while_the_band_moves(size):
 def test_the_band_is_a_slice_of_its_own(size):
     with av.open(io.BytesIO(render(Clip("a red fox", 4, *size)))) as container:
         first, second, *_ = container.demux(video=0)
-        macroblocks_above = -(-size[0] // 16) * video._band_top(size[1]) // 16  # noqa: SLF001  the sum under test
+        macroblocks_above = -(-size[0] // 16) * video._band_top(size[1]) // 16
         for packet in (first, second):
             assert first_macroblocks(bytes(packet))[-1] == macroblocks_above
 
@@ -85,7 +85,7 @@ def test_the_band_is_the_same_whatever_the_prompt(size):
 
 def test_what_is_seen_is_what_was_drawn():
     size = (1280, 720)
-    drawn = prompt_picture("a red fox", "", size, video._band_top(720))  # noqa: SLF001  as render does
+    drawn = prompt_picture("a red fox", "", size, video._band_top(720))
     seen = pictures(render(Clip("a red fox", 4, *size)))[0]
     # Video stores brightness as 16 to 235; a picture shows it as 0 to 255.
     stretched = drawn.point(lambda luma: max(0, min(255, round((luma - 16) * 255 / 219))))

@@ -1,0 +1,298 @@
+"""One process of this machine: start it, know when it serves, stop it, show its log when not.
+
+Knows nothing of Kafka, Postgres or our own services, and nothing of restarts (`supervisor.py`).
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import httpx
+import psutil
+
+from devstack import records
+from devstack.errors import DevstackError, StartError
+from devstack.ports import LOOPBACK, is_free
+from devstack.records import ProcessRecord
+from devstack.state import StateFolder
+
+# Returns when the process serves; raises while it does not, and the error's text says why not.
+Probe = Callable[[], Awaitable[None]]
+Preparation = Callable[[], Awaitable[None]]
+
+PROBE_EVERY_S = 0.1
+PROBE_WITHIN_S = 5.0  # one attempt; a process that accepts and then hangs is asked again
+
+
+async def at_once() -> None:
+    """Say yes: the probe or preparation of a process that needs none."""
+
+
+def http_probe(url: str) -> Probe:
+    """Return a probe that asks a URL for a success."""
+
+    async def answered() -> None:
+        # A proxy of the environment must not stand between us and our own loopback.
+        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_WITHIN_S) as client:
+            (await client.get(url)).raise_for_status()
+
+    return answered
+
+
+class ManagedProcess:
+    """A process in a session of its own, with its log, its pid file and its readiness."""
+
+    def __init__(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        state: StateFolder,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: int | None = None,
+        group: int | None = None,
+        ready: Probe | str = at_once,
+        prepare: Preparation = at_once,
+        address: str = "",
+        ports: Sequence[int] = (),
+        restart: bool = True,
+        ready_within_s: float = 30.0,
+        stop_within_s: float = 10.0,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        """Describe the process; nothing is started yet.
+
+        `env` is the whole environment, by default ours. `ready` is a probe or a URL. `prepare`
+        runs before each start. `address` is only shown. `ports` are what it will listen on: were
+        one taken, the stranger there might answer the probe. `restart` is for the supervisor.
+        """
+        self.name = name
+        self.argv = tuple(argv)
+        self.address = address
+        self.restart = restart
+        self.log_path = state.log(name)
+        self.pid_path = state.pid(name)
+        self._state = state
+        self._ports = tuple(ports)
+        self._env = dict(os.environ if env is None else env)
+        self._cwd = cwd
+        self._user = user
+        self._group = group
+        self._probe = http_probe(ready) if isinstance(ready, str) else ready
+        self._prepare = prepare
+        self._ready_within_s = ready_within_s
+        self._stop_within_s = stop_within_s
+        self._stop_signal = stop_signal
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._log_from = 0
+        self._started_at = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        return self._popen.pid if self._popen is not None and self.exit_code is None else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return how the process ended; negative is the signal; nothing while it runs."""
+        return self._popen.poll() if self._popen is not None else None
+
+    @property
+    def uptime_s(self) -> float:
+        return time.monotonic() - self._started_at if self.pid is not None else 0.0
+
+    async def start(self) -> None:
+        """Start the process and wait until it serves.
+
+        Raises: StartError with the end of its log, after what had started is stopped again.
+        """
+        self._state.create()
+        self._log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
+        for port in self._ports:
+            if not is_free(port):
+                raise self._error(f"another program listens on port {port} of {LOOPBACK}")
+        await self._prepared()
+        self._spawn()
+        try:
+            await self._record()
+            await self._wait_ready()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop the process, by force when it does not end in time; harmless when it has ended.
+
+        Raises: DevstackError when it does not end even by force.
+        """
+        if self._popen is None:
+            return
+        if self._popen.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                await records.stop_process(
+                    psutil.Process(self._popen.pid),
+                    with_signal=self._stop_signal,
+                    within_s=self._stop_within_s,
+                )
+            self._popen.wait(timeout=self._stop_within_s)
+        records.forget(self._state, self.name)
+
+    async def healthy(self) -> bool:
+        """Tell whether the process runs and serves now."""
+        return self.pid is not None and await self._unready_because() is None
+
+    async def _prepared(self) -> None:
+        try:
+            await self._prepare()
+        except DevstackError:
+            raise
+        except Exception as error:
+            raise self._error(f"preparing it failed: {type(error).__name__}: {error}") from error
+
+    def _spawn(self) -> None:
+        with self.log_path.open("ab") as log:
+            try:
+                self._popen = subprocess.Popen(  # noqa: S603  the arguments are our own
+                    self.argv,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=self._env,
+                    cwd=self._cwd,
+                    user=self._user,
+                    group=self._group,
+                    extra_groups=None if self._user is None else (),
+                    start_new_session=True,  # Ctrl-C in the terminal is the supervisor's business
+                )
+            except OSError as error:
+                raise self._error(str(error)) from error
+        self._started_at = time.monotonic()
+
+    async def _record(self) -> None:
+        # The command line as the system shows it: a script's begins with its interpreter, and
+        # for some microseconds of a program's beginning it is still empty.
+        while (pid := self.pid) is not None:
+            try:
+                process = psutil.Process(pid)
+                created_at, argv = process.create_time(), tuple(process.cmdline())
+            except psutil.NoSuchProcess:
+                return  # it has ended, as the wait will say
+            if argv:
+                record = ProcessRecord(
+                    self.name,
+                    pid,
+                    created_at,
+                    argv,
+                    self.address,
+                    int(self._stop_signal),
+                    self._stop_within_s,
+                )
+                records.save(self._state, record)
+                return
+            await asyncio.sleep(0)
+
+    async def _wait_ready(self) -> None:
+        give_up_at = time.monotonic() + self._ready_within_s
+        while True:
+            asking = asyncio.create_task(self._unready_because())
+            try:
+                # An end is seen at once, and also when a stranger answered in our place.
+                while not asking.done() and self.exit_code is None:
+                    await asyncio.wait({asking}, timeout=PROBE_EVERY_S)
+                if self.exit_code is not None:
+                    raise self._error(f"it ended with exit code {self.exit_code}")
+            finally:
+                asking.cancel()
+            reason = asking.result()
+            if reason is None:
+                return
+            if time.monotonic() > give_up_at:
+                raise self._error(f"not ready within {self._ready_within_s:g} s ({reason})")
+            await asyncio.sleep(PROBE_EVERY_S)
+
+    async def _unready_because(self) -> str | None:
+        try:
+            async with asyncio.timeout(PROBE_WITHIN_S):
+                await self._probe()
+        except Exception as error:  # noqa: BLE001  whatever it is stands in the error at the end
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _error(self, reason: str) -> StartError:
+        return StartError(self.name, reason, self.log_path, self._log_from)
+
+
+async def start_together(processes: Sequence[ManagedProcess]) -> None:
+    """Start processes beside each other and wait until all serve.
+
+    Raises: the first StartError, after the others are stopped again, as on cancellation.
+    """
+    starts = [asyncio.create_task(process.start()) for process in processes]
+    try:
+        await asyncio.gather(*starts)
+    except BaseException:
+        for start in starts:
+            start.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+        await asyncio.gather(*(process.stop() for process in processes))
+        raise
+
+
+async def run_to_end(
+    name: str,
+    argv: Sequence[str],
+    *,
+    log_path: Path,
+    within_s: float,
+    env: Mapping[str, str],
+    user: int | None = None,
+    group: int | None = None,
+) -> None:
+    """Run a command that prepares a service, its output in the service's log.
+
+    Raises: StartError when it fails or takes too long.
+    """
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        log_from = log.tell()
+        run = asyncio.to_thread(
+            subprocess.run,
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=env,
+            cwd="/",  # ours may be closed to the other user
+            user=user,
+            group=group,
+            extra_groups=None if user is None else (),
+            timeout=within_s,
+            check=True,
+        )
+        try:
+            await run
+        except (subprocess.SubprocessError, OSError) as error:
+            raise StartError(name, str(error), log_path, log_from) from error
+
+
+async def stop_leftovers(state: StateFolder) -> tuple[str, ...]:
+    """Stop what an earlier supervisor of this state left running; return the names.
+
+    Raises: DevstackError when one does not end even by force.
+    Guarantee: newest first, and never a process whose pid has become another's.
+    """
+    stopped = []
+    for record in reversed(records.recorded(state)):
+        if record.pid == os.getpid():
+            continue
+        try:
+            if await records.stop_recorded(state, record):
+                stopped.append(record.name)
+        except psutil.AccessDenied as error:
+            raise DevstackError(f"{record.name} ({record.pid}) belongs to another user") from error
+    return tuple(stopped)

@@ -1,0 +1,234 @@
+"""A set of processes that stays up: start in order, restart what dies, stop in reverse order.
+
+One supervisor holds one state directory. It may be killed itself at any time: the next one finds
+what was left running by the pid files, stops it and starts anew on the same data.
+"""
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import psutil
+
+from devstack import records
+from devstack.errors import AlreadyRunningError, DevstackError, StopRequestedError
+from devstack.processes import ManagedProcess, start_together, stop_leftovers
+from devstack.records import ProcessRecord
+from devstack.state import StateFolder
+
+SUPERVISOR = "supervisor"
+BACKOFF_S_FIRST = 0.5
+BACKOFF_S_MAX = 10.0  # below the session timeout of a consumer group (10-15 s)
+STEADY_AFTER_S = 30.0  # a process that served this long is given the first back-off again
+LOOK_EVERY_S = 0.1
+# Each process has its own limit (10 s, the broker 30 s) and they stop together.
+STOP_WITHIN_S = 60.0
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    name: str
+    pid: int | None
+    address: str
+    healthy: bool
+    restarts: int
+    uptime_s: float
+    log_path: Path
+
+
+@dataclass(slots=True)
+class _Kept:
+    process: ManagedProcess
+    restarts: int = 0
+    keeper: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+def backoff_s(failures: int) -> float:
+    """Return the pause before the next start; units: seconds, after so many quick ends."""
+    return min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(failures, 10))
+
+
+class Supervisor:
+    """Keep processes running for as long as the `async with` block lasts."""
+
+    def __init__(
+        self, state: StateFolder, *, report: Report = lambda _: None, signals: bool = False
+    ) -> None:
+        """Prepare to supervise; with `signals`, SIGINT and SIGTERM ask for the end."""
+        self._state = state
+        self._report = report
+        self._signals = (signal.SIGINT, signal.SIGTERM) if signals else ()
+        self._stop_requested = asyncio.Event()
+        self._stages: list[list[_Kept]] = []
+        self._lock: IO[str] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Take the state directory and stop what an earlier supervisor left running.
+
+        Raises: AlreadyRunningError while another supervisor holds it.
+        """
+        self._state.create()
+        self._lock = _hold(self._state)
+        try:
+            for number in self._signals:
+                asyncio.get_running_loop().add_signal_handler(number, self.request_stop)
+            records.save(self._state, _own_record())
+            for name in await stop_leftovers(self._state):
+                self._report(f"{name}: stopped what an earlier run had left")
+        except BaseException:
+            self._let_go()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything, the latest stage first, and give the state directory back."""
+        try:
+            await self._stop_all()
+        finally:
+            self._let_go()
+
+    async def start(self, *processes: ManagedProcess) -> None:
+        """Start processes beside each other and keep them running from now on.
+
+        Raises: StartError of the first that does not serve in time; StopRequestedError when a
+            signal came first. Leaving the `async with` block stops whatever had started.
+        """
+        stage = [_Kept(process) for process in processes]
+        self._stages.append(stage)
+        await self._unless_stopped(start_together(processes))
+        for kept in stage:
+            kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {kept.process.name}")
+
+    async def status(self) -> tuple[ProcessStatus, ...]:
+        """Return one row per process, in the order of their start, each asked now."""
+        all_kept = [kept for stage in self._stages for kept in stage]
+        health = await asyncio.gather(*(kept.process.healthy() for kept in all_kept))
+        return tuple(
+            ProcessStatus(
+                name=kept.process.name,
+                pid=kept.process.pid,
+                address=kept.process.address,
+                healthy=healthy,
+                restarts=kept.restarts,
+                uptime_s=kept.process.uptime_s,
+                log_path=kept.process.log_path,
+            )
+            for kept, healthy in zip(all_kept, health, strict=True)
+        )
+
+    def request_stop(self) -> None:
+        """Ask for the end, as SIGTERM does."""
+        self._stop_requested.set()
+
+    async def stop_requested(self) -> None:
+        """Wait until a signal, or `request_stop`, asks for the end."""
+        await self._stop_requested.wait()
+
+    async def _keep(self, kept: _Kept) -> None:
+        """Restart a process whenever it has died; never give up, but wait longer each time."""
+        process, failures = kept.process, 0
+        while True:
+            up_s = 0.0
+            while process.exit_code is None:
+                up_s = process.uptime_s
+                await asyncio.sleep(LOOK_EVERY_S)
+            ended = f"{process.name}: ended with exit code {process.exit_code}"
+            if not process.restart:
+                self._report(f"{ended}; its log is {process.log_path}")
+                return
+            failures = 0 if up_s >= STEADY_AFTER_S else failures
+            pause_s = backoff_s(failures)
+            self._report(f"{ended}; restart in {pause_s:g} s; its log is {process.log_path}")
+            await asyncio.sleep(pause_s)
+            failures += 1
+            kept.restarts += 1
+            try:
+                await process.start()
+            except DevstackError as error:
+                self._report(str(error))
+
+    async def _unless_stopped(self, work: Coroutine[None, None, None]) -> None:
+        working = asyncio.create_task(work)
+        stopping = asyncio.create_task(self._stop_requested.wait())
+        try:
+            await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise StopRequestedError("Asked to stop while still starting")
+            await working
+        finally:
+            for task in (working, stopping):
+                task.cancel()
+            await asyncio.gather(working, stopping, return_exceptions=True)
+
+    def _let_go(self) -> None:
+        for number in self._signals:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        records.forget(self._state, SUPERVISOR)
+        if self._lock is not None:
+            self._lock.close()
+
+    async def _stop_all(self) -> None:
+        keepers = [kept.keeper for stage in self._stages for kept in stage if kept.keeper]
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+        failures: list[BaseException] = []
+        for stage in reversed(self._stages):
+            stops = (kept.process.stop() for kept in stage)
+            outcomes = await asyncio.gather(*stops, return_exceptions=True)
+            failures += [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            raise failures[0]
+
+
+async def stop_everything(state: StateFolder) -> tuple[str, ...]:
+    """Stop the supervisor of a state directory and all it had started, from another process.
+
+    Raises: DevstackError when one does not end even by force.
+    Guarantee: a process whose pid has become another's is left alone.
+    """
+    running = tuple(record.name for record in records.recorded(state) if record.process())
+    # First the supervisor, which stops the others in order and would restart them otherwise.
+    supervisor = records.load(state, SUPERVISOR)
+    if supervisor is not None:
+        await records.stop_recorded(state, supervisor)
+    await stop_leftovers(state)
+    return running
+
+
+def _own_record() -> ProcessRecord:
+    process = psutil.Process(os.getpid())
+    return ProcessRecord(
+        name=SUPERVISOR,
+        pid=process.pid,
+        created_at=process.create_time(),
+        argv=tuple(process.cmdline()),
+        address="",
+        stop_signal=int(signal.SIGTERM),
+        stop_within_s=STOP_WITHIN_S,
+    )
+
+
+def _hold(state: StateFolder) -> IO[str]:
+    lock = (state.run / "supervisor.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise AlreadyRunningError(
+            f"Something already runs on {state.path}; `tape down` stops it"
+        ) from error
+    return lock
