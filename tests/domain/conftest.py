@@ -1,0 +1,4 @@
+import pytest
+
+# So that a broken sentence shows both sides.
+pytest.register_assert_rewrite("tests.spec")

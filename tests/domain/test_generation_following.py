@@ -1,0 +1,304 @@
+"""From the provider's first word to the end: polled, downloaded, ended once."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from domain.failures import (
+    ProviderFault,
+    download_failed,
+    provider_failed,
+    safety_blocked,
+    storage_failed,
+    timed_out,
+)
+from domain.generation import decide, evolve
+from domain.generation_commands import (
+    BeginSubmission,
+    CancelJob,
+    CheckDeadline,
+    RecordMedia,
+    RecordMediaFailure,
+    RecordOutput,
+    RecordPoll,
+    RecordPollFault,
+    RecordRefusal,
+    RecordSubmission,
+    RecordSubmissionFault,
+    RecoverSubmission,
+)
+from domain.generation_state import Limits
+from tests.domain.examples import (
+    AT,
+    BUSY,
+    MEDIA,
+    MINUTE,
+    SECOND,
+    TICK,
+    cancellation_accepted,
+    reserved,
+    settled,
+    video,
+)
+from tests.domain.job_examples import (
+    OPERATION,
+    SOURCE,
+    cancelled,
+    completed,
+    downloading,
+    failed,
+    intended,
+    polled,
+    submitted,
+)
+from tests.spec import Spec
+
+given = Spec(None, decide, evolve).given
+DEADLINE = AT + 15 * MINUTE
+GONE = ProviderFault(kind="permanent", started="unknown", message="Unknown operation.", status=404)
+LATE_DOWNLOAD = download_failed("it took longer than its limit")
+
+
+def processing():
+    return given(reserved(), intended(), submitted())
+
+
+def in_download():
+    return processing().given(downloading())
+
+
+# Polls.
+
+
+@pytest.mark.parametrize("progress", [None, 0, 7, 100])
+def test_the_first_poll_is_written(progress):
+    processing().when(RecordPoll(AT, "queued", progress)).then(polled(progress, state="queued"))
+
+
+def test_a_change_of_the_providers_state_is_written_at_once():
+    processing().given(polled(state="queued")).when(RecordPoll(AT, "running")).then(polled())
+
+
+def test_a_change_of_progress_is_written_at_once():
+    processing().given(polled(7)).when(RecordPoll(AT, "running", 8)).then(polled(8))
+    processing().given(polled()).when(RecordPoll(AT, "running", 0)).then(polled(0))
+
+
+@pytest.mark.parametrize("progress", [None, 0, 7])
+def test_an_unchanged_poll_is_written_every_thirty_seconds_at_most(progress):
+    """S0-45; design.md section 2."""
+    start = processing().given(polled(progress))
+    early, due = AT + 30 * SECOND - SECOND / 10, AT + 30 * SECOND
+    start.when(RecordPoll(early, "running", progress)).then()
+    start.when(RecordPoll(due, "running", progress)).then(polled(progress, due))
+
+
+def test_the_thirty_seconds_count_from_the_last_poll_written():
+    start = processing().given(polled(7), polled(7, AT + 30 * SECOND))
+    start.when(RecordPoll(AT + 59 * SECOND, "running", 7)).then()
+    start.when(RecordPoll(AT + 60 * SECOND, "running", 7)).then(polled(7, AT + 60 * SECOND))
+
+
+@pytest.mark.parametrize("progress", [None, 0, 49])
+def test_a_provider_that_goes_back_is_shown_where_it_was(progress):
+    """I41."""
+    start = processing().given(polled(50))
+    start.when(RecordPoll(AT, "running", progress)).then()
+    due = AT + 30 * SECOND
+    start.when(RecordPoll(due, "running", progress)).then(polled(50, due))
+
+
+def test_a_provider_that_stops_telling_is_shown_where_it_was_even_at_zero():
+    """I41: 0 percent does not become unknown again."""
+    processing().given(polled(0)).when(RecordPoll(AT, "running", None)).then()
+
+
+def test_the_gap_between_polls_is_the_one_in_force():
+    limits = Limits(poll_event_gap=SECOND)
+    start = Spec(None, partial(decide, limits=limits), evolve).given(
+        reserved(), intended(), submitted(), polled()
+    )
+    start.when(RecordPoll(AT + SECOND, "running")).then(polled(at=AT + SECOND))
+
+
+# The deadline of fifteen minutes.
+
+
+def test_a_job_that_is_polled_at_its_deadline_has_timed_out():
+    """S0-80, S0-50, I19."""
+    before = DEADLINE - TICK
+    processing().when(RecordPoll(before, "running")).then(polled(at=before))
+    processing().when(RecordPoll(DEADLINE, "running")).then(
+        failed(timed_out(15 * MINUTE), DEADLINE)
+    )
+
+
+def test_a_job_that_is_never_polled_times_out_all_the_same():
+    """S0-50, I19."""
+    processing().when(CheckDeadline(DEADLINE - TICK)).then()
+    processing().when(CheckDeadline(DEADLINE)).then(failed(timed_out(15 * MINUTE), DEADLINE))
+
+
+def test_the_time_out_says_how_long_the_job_really_took():
+    """S0-87."""
+    late = AT + 15 * MINUTE + 12 * SECOND
+    processing().when(CheckDeadline(late)).then(failed(timed_out(late - AT), late))
+
+
+def test_a_success_at_the_last_moment_is_a_success():
+    before = DEADLINE - TICK
+    processing().when(RecordOutput(before, SOURCE)).then(downloading(before))
+
+
+def test_a_success_that_comes_too_late_is_not_delivered():
+    """C14, I06."""
+    processing().when(RecordOutput(DEADLINE, SOURCE)).then(failed(timed_out(15 * MINUTE), DEADLINE))
+
+
+def test_a_success_after_the_time_out_changes_nothing():
+    """C14, I06, I20."""
+    timed = processing().given(failed(timed_out(15 * MINUTE), DEADLINE))
+    timed.when(RecordOutput(DEADLINE, SOURCE)).then()
+    timed.when(RecordMedia(DEADLINE, MEDIA)).then()
+
+
+def test_the_limit_is_the_one_in_force():
+    """S0-102."""
+    limits = Limits(generation_timeout=MINUTE)
+    start = Spec(None, partial(decide, limits=limits), evolve).given(
+        reserved(), intended(), submitted()
+    )
+    start.when(CheckDeadline(AT + MINUTE)).then(failed(timed_out(MINUTE), AT + MINUTE))
+
+
+# What the provider says at the end.
+
+
+def test_a_refusal_ends_the_job_with_the_filters_reasons():
+    """S0-79, S0-86, I23."""
+    processing().when(RecordRefusal(AT, ("violence",))).then(failed(safety_blocked(("violence",))))
+
+
+def test_a_job_the_provider_lost_or_failed_ends():
+    processing().when(RecordPollFault(AT, GONE)).then(failed(provider_failed(GONE), fault=GONE))
+
+
+def test_a_finished_job_is_downloaded_before_it_counts_as_done():
+    """S0-54, S0-66, I21."""
+    processing().when(RecordOutput(AT, SOURCE)).then(downloading())
+
+
+# The download.
+
+
+@pytest.mark.parametrize(("seconds", "cost"), [(4, 1_600_000), (6, 2_400_000), (8, 3_200_000)])
+def test_a_stored_file_completes_the_job_and_says_what_it_cost_us(seconds, cost):
+    """S0-64, I37."""
+    start = given(reserved(settings=video(seconds)), intended(), submitted(), downloading())
+    start.when(RecordMedia(AT, MEDIA)).then(
+        completed().model_copy(update={"cost_micro_dollars": cost})
+    )
+
+
+@pytest.mark.parametrize("failure", [download_failed("HTTP 404", 3), storage_failed("quota")])
+def test_a_file_that_cannot_be_fetched_or_stored_fails_the_job(failure):
+    """S0-65, S0-81, S0-82."""
+    in_download().when(RecordMediaFailure(AT, failure)).then(failed(failure))
+
+
+def test_the_fifteen_minutes_do_not_count_for_the_download():
+    """Section (c): the 15 min clock is about generation."""
+    start = processing().given(downloading(DEADLINE - TICK))
+    start.when(CheckDeadline(DEADLINE)).then()
+    start.when(RecordMedia(DEADLINE, MEDIA)).then(completed(DEADLINE))
+
+
+def test_a_download_has_ten_minutes_of_its_own():
+    """S0-57, I19: never stuck."""
+    start, limit = in_download(), AT + 10 * MINUTE
+    start.when(CheckDeadline(limit - TICK)).then()
+    start.when(CheckDeadline(limit)).then(failed(LATE_DOWNLOAD, limit))
+
+
+# Cancellation.
+
+
+@pytest.mark.parametrize("start", [processing(), in_download()])
+def test_a_job_cancelled_after_its_submission_ends_as_submitted(start):
+    """C28."""
+    start.when(CancelJob(AT)).then()
+    start.given(cancellation_accepted(requested_by="admin")).when(CancelJob(AT)).then(
+        cancelled(submitted=True, requested_by="admin")
+    )
+
+
+# What comes twice, too late or out of place.
+
+EVERY_COMMAND = (
+    BeginSubmission(AT),
+    RecordSubmission(AT, 1, OPERATION),
+    RecordSubmissionFault(AT, 1, BUSY),
+    RecoverSubmission(AT),
+    RecordPoll(AT, "running", 50),
+    RecordOutput(AT, SOURCE),
+    RecordRefusal(AT, ("violence",)),
+    RecordPollFault(AT, GONE),
+    RecordMedia(AT, MEDIA),
+    RecordMediaFailure(AT, storage_failed("quota")),
+    CheckDeadline(AT + 60 * MINUTE),
+    CancelJob(AT),
+)
+ENDS = (
+    completed(),
+    failed(storage_failed("quota")),
+    cancelled(submitted=True),
+)
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_is_never_left(end, command):
+    """I14, I20."""
+    ended = in_download().given(cancellation_accepted(), end)
+    ended.when(command).then()
+    for event in (intended(2), submitted(2), polled(), downloading(), *ENDS):
+        ended.given(event).when(command).then()
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_nothing_can_happen_to_a_job_that_was_never_reserved(command):
+    given().when(command).then()
+
+
+@pytest.mark.parametrize(
+    ("start", "understood"),
+    [
+        (given(reserved()), (BeginSubmission, CheckDeadline)),
+        (
+            given(reserved(), intended()),
+            (RecordSubmission, RecordSubmissionFault, RecoverSubmission),
+        ),
+        (
+            processing(),
+            (RecordPoll, RecordOutput, RecordRefusal, RecordPollFault, CheckDeadline),
+        ),
+        (in_download(), (RecordMedia, RecordMediaFailure, CheckDeadline)),
+    ],
+)
+def test_a_command_out_of_place_is_answered_with_silence(start, understood):
+    """I14."""
+    for command in EVERY_COMMAND:
+        answered = bool(start.when(command).events)
+        assert answered == isinstance(command, understood), command
+
+
+def test_an_event_of_another_kind_leaves_a_job_as_it_is():
+    assert evolve(processing().state, settled()) == processing().state  # type: ignore[arg-type]  # total
+
+
+def test_a_status_nobody_knows_is_a_bug():
+    job = processing().state
+    assert job is not None
+    with pytest.raises(AssertionError, match="no rule for a job that is lost"):
+        decide(replace(job, status="lost"), BeginSubmission(AT))
