@@ -142,6 +142,7 @@ class TapeSystem:
             env={**os.environ, **self.variables, **extra},
             ready=address + probe,
             address=address,
+            ports=[port],
             ready_within_s=READY_WITHIN_SECONDS,
         )
 

@@ -1,4 +1,7 @@
-"""The models that can be bought: allowed settings, price, provider, cost. Data, not code."""
+"""The models that can be bought: allowed settings, price, provider, cost. Data, not code.
+
+A row is never removed, for the tape of jobs that bought it is played back with it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

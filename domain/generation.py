@@ -74,6 +74,8 @@ def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Even
     match command:
         case BeginSubmission() | CheckDeadline() if command.at >= job.deadline(limits):
             return (_failed(job, command.at, timed_out(command.at - job.reserved_at)),)
+        case BeginSubmission(at) | CancelJob(at) if job.cancel_requested_by is not None:
+            return (_cancelled(job, at, submitted=False),)
         case BeginSubmission(at) if job.retry_at is None or at >= job.retry_at:
             return (
                 SubmissionIntended(
@@ -85,8 +87,6 @@ def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Even
                     model=job.settings.model,
                 ),
             )
-        case CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=False),)
         case _:
             return ()
 

@@ -68,6 +68,8 @@ def decide(
 def _reserve(
     state: LedgerSlice, command: ReserveCredits, policy: Policy
 ) -> tuple[LedgerEvent, ...]:
+    if state.reservation is not None:
+        return ()  # this very job is reserved already, whatever key it came with this time
     if state.key_use is not None and is_live(state.key_use, command.at):
         return _repeat(state, command, state.key_use)
     refusal = _refusal(state.account, command, policy)

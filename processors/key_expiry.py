@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.ledger import is_expired
 from domain.ledger_state import KeyUse
@@ -13,8 +13,11 @@ from runtime.event_log.program import LaneClosedError, LaneHandle
 
 # 60 s late at most: against 72 h it does not matter, and an idle ledger writes nothing.
 SWEEP_SECONDS = 60.0
-# 500: one transaction's worth.
-KEYS_PER_SWEEP_MAX = 500
+# 500: one transaction's worth; a sweep goes on until no ended key is left.
+KEYS_PER_COMMAND_MAX = 500
+# 1 h: the sweep goes by this worker's clock, the keys by the times in their requests; a repeat that
+# was in time must find its key although the ledger is behind or a clock is ahead.
+MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +66,16 @@ class KeyExpiry:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            now = self._clock()
-            keys = self._ended(now)
-            if not keys:
-                continue
+            now = self._clock() - MARGIN
             try:
-                await self._lane.decide(ForgetKeys(tuple(keys), now))
+                while keys := self._ended(now):
+                    await self._lane.decide(ForgetKeys(tuple(keys), now))
             except LaneClosedError:
                 return
 
     def _ended(self, now: datetime) -> list[str]:
         keys: list[str] = []
-        while self._by_end and len(keys) < KEYS_PER_SWEEP_MAX:
+        while self._by_end and len(keys) < KEYS_PER_COMMAND_MAX:
             if self._by_end[0][0] > now.timestamp():
                 break
             _, key = heapq.heappop(self._by_end)

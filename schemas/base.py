@@ -3,7 +3,14 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -14,10 +21,8 @@ def _in_utc(at: datetime) -> datetime:
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-Uuid = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"),
-]
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+Uuid = Annotated[str, StringConstraints(pattern=UUID_PATTERN)]
 AccountId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -29,7 +34,7 @@ INT32_MAX = 2_147_483_647
 Credits = Annotated[int, Field(ge=0, le=INTEGER_MAX)]
 PositiveCredits = Annotated[int, Field(ge=1, le=INTEGER_MAX)]
 SignedCredits = Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)]
-JsonScalar = str | int | float | bool
+JsonScalar = str | Annotated[int, Field(ge=-INTEGER_MAX, le=INTEGER_MAX)] | float | bool
 Detail = JsonScalar | tuple[JsonScalar, ...]
 
 

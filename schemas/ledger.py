@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.base import (
+    INTEGER_MAX,
     Credits,
     Detail,
     Event,
@@ -24,7 +25,9 @@ from schemas.requests import IdempotencyKey, PrivatePrompt, VideoSettings
 class LedgerEvent(Event):
     """One step of an account's ledger."""
 
-    sequence: int = Field(description="Rises by exactly 1 within the account, from 1.", ge=1)
+    sequence: int = Field(
+        description="Rises by exactly 1 within the account, from 1.", ge=1, le=INTEGER_MAX
+    )
     balance_after: Credits = Field(description="Credits available after this event.")
 
 

@@ -11,6 +11,8 @@ from uuid import uuid4
 
 import httpx
 
+from devstack.account import remove_state
+from devstack.state import StateFolder
 from runtime.settings import Settings
 
 START_TIMEOUT_SECONDS = 150.0
@@ -102,6 +104,8 @@ def running_system(
     finally:
         stopped = tape(["down"], state_dir)
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr
+        # Postgres' data may lie elsewhere, where its user may read.
+        remove_state(StateFolder(state_dir))
 
 
 def read_variables(state_dir: Path) -> dict[str, str]:

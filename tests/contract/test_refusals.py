@@ -233,3 +233,9 @@ def test_whatever_the_bytes_nothing_but_a_refusal_is_raised(key, value, headers)
         account_id, reason = key, refused.reason
     assert account_id == key
     assert reason in {None, *REASONS}
+
+
+@pytest.mark.parametrize("name", ["ce_id", "correlation_id", "causation_id"])
+def test_an_id_that_is_no_uuid_is_refused_before_anything_is_derived_from_it(name):
+    refused = refusal(EXAMPLE.record.value, headers=with_headers(**{name: b"7"}))
+    assert refused == f"bad_header: the header {name} is no UUID: '7'"

@@ -219,6 +219,13 @@ def test_a_job_cancelled_between_two_attempts_is_not_submitted_again():
     )
 
 
+def test_a_place_that_comes_free_for_a_cancelled_job_ends_it_without_a_call():
+    """I40: no new outside effect starts after a cancellation."""
+    given(reserved(), cancellation_accepted()).when(BeginSubmission(AT)).then(
+        cancelled(submitted=False)
+    )
+
+
 def test_nobody_is_cancelled_unasked():
     given(reserved()).when(CancelJob(AT)).then()
 

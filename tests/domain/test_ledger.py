@@ -218,6 +218,11 @@ def test_a_redelivered_request_buys_nothing_more():
     given(granted(1, 100), reserved()).when(reserve()).then()
 
 
+def test_a_job_that_is_reserved_is_not_reserved_again_whatever_its_key():
+    """I04: a second price for one job could never be given back."""
+    given(granted(1, 100), reserved()).when(reserve(key="another-key")).then()
+
+
 def test_a_repeat_with_the_same_key_and_body_gets_the_first_answer_again():
     """I11, I12."""
     given(granted(1, 100), reserved()).when(reserve(2, key="key-1")).then(

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from domain.ledger_state import Account, KeyUse
-from processors.key_expiry import KEYS_PER_SWEEP_MAX, ForgetKeys, KeyExpiry
+from processors.key_expiry import KEYS_PER_COMMAND_MAX, MARGIN, ForgetKeys, KeyExpiry
 from runtime.clock import Clock
 from tests.domain.examples import AT, SECOND, TICK
 from tests.shell.lane_in_memory import FakeLane
@@ -32,7 +32,9 @@ def ending(at: datetime) -> KeyUse:
 
 @asynccontextmanager
 async def sweeping(lane: FakeLane, clock: Clock) -> AsyncIterator[KeyExpiry]:
-    expiry = KeyExpiry(lane, prefix="key/", clock=clock, sweep_seconds=SWEEP_SECONDS)
+    expiry = KeyExpiry(
+        lane, prefix="key/", clock=lambda: clock() + MARGIN, sweep_seconds=SWEEP_SECONDS
+    )
     expiry.opened()
     try:
         yield expiry
@@ -108,13 +110,13 @@ async def test_a_key_that_was_used_again_lives_on():
 
 async def test_many_keys_are_forgotten_in_portions_and_none_is_left():
     lane = FakeLane()
-    count = KEYS_PER_SWEEP_MAX + 1
+    count = KEYS_PER_COMMAND_MAX + 1
     for number in range(count):
         lane.states.load(f"key/alice/{number}", ending(AT))
     async with sweeping(lane, lambda: AT):
         await until_forgotten(lane, count)
     sizes = [len(asked.keys) for asked in lane.asked if isinstance(asked, ForgetKeys)]
-    assert sizes == [KEYS_PER_SWEEP_MAX, 1]
+    assert sizes == [KEYS_PER_COMMAND_MAX, 1]
     assert len(set(forgotten(lane))) == count
 
 
