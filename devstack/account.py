@@ -24,7 +24,7 @@ IDENTITY_FILE = "state.id"
 # Outlives a restart of the machine, which /tmp does not everywhere.
 ELSEWHERE = Path("/var/tmp")  # noqa: S108  each folder's owner is checked before it is used
 PREFIX = "tapeworks-"
-COMMAND_WITHIN_S = 10.0  # `useradd` and `sh` answer in milliseconds
+COMMAND_WITHIN_SECONDS = 10.0  # `useradd` and `sh` answer in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Account:
                 user=self.user,
                 group=self.group,
                 extra_groups=None if self.user is None else (),
-                timeout=COMMAND_WITHIN_S,
+                timeout=COMMAND_WITHIN_SECONDS,
                 check=False,
             ).returncode
             == 0
@@ -168,7 +168,7 @@ def _made(name: str) -> pwd.struct_passwd | None:
     subprocess.run(  # noqa: S603  the arguments are our own
         [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name],
         capture_output=True,
-        timeout=COMMAND_WITHIN_S,
+        timeout=COMMAND_WITHIN_SECONDS,
         check=False,  # two at once: the second fails and finds what the first has made
     )
     return _entry(name)

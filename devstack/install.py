@@ -21,10 +21,10 @@ from jgo.maven import Artifact, MavenContext
 from devstack.errors import DevstackError
 
 LOCK_FILE = Path(__file__).with_name("kafka.lock")
-FETCH_WITHIN_S = 300.0  # 44 MB at 150 kB/s
-REQUEST_WITHIN_S = 30  # silence on one connection
+FETCH_WITHIN_SECONDS = 300.0  # 44 MB at 150 kB/s
+REQUEST_WITHIN_SECONDS = 30  # silence on one connection
 ATTEMPTS = 4
-BACKOFF_S = 1.0  # doubled each time: 1, 2 and 4 s, together below one REQUEST_WITHIN_S
+BACKOFF_SECONDS = 1.0  # doubled each time: 1, 2 and 4 s, together below one REQUEST_WITHIN_SECONDS
 PARALLEL = 8
 
 
@@ -53,7 +53,7 @@ def ensure_jars(
     jars: Sequence[Jar] | None = None,
     repository: Path | None = None,
     *,
-    within_s: float = FETCH_WITHIN_S,
+    within_seconds: float = FETCH_WITHIN_SECONDS,
 ) -> tuple[Path, ...]:
     """Return the class path, after fetching what is missing or damaged.
 
@@ -62,9 +62,9 @@ def ensure_jars(
     """
     jars = locked_jars() if jars is None else jars
     context = MavenContext(
-        repo_cache=repository or GlobalSettings.load().repo_cache, timeout=REQUEST_WITHIN_S
+        repo_cache=repository or GlobalSettings.load().repo_cache, timeout=REQUEST_WITHIN_SECONDS
     )
-    give_up_at = time.monotonic() + within_s
+    give_up_at = time.monotonic() + within_seconds
     paths = tuple(Path(_artifact(context, jar).cached_path) for jar in jars)
     if not all(map(_intact, paths, jars)):
         with _one_at_a_time(context.repo_cache, give_up_at):
@@ -91,10 +91,10 @@ def _fetch(context: MavenContext, jar: Jar, give_up_at: float) -> None:
         if _intact(path, jar):
             return
         path.unlink(missing_ok=True)  # jgo 3.2 leaves a broken download in place and then trusts it
-        pause_s = BACKOFF_S * 2 ** (attempt - 1) if attempt else 0.0
-        if time.monotonic() + pause_s > give_up_at:
+        pause_seconds = BACKOFF_SECONDS * 2 ** (attempt - 1) if attempt else 0.0
+        if time.monotonic() + pause_seconds > give_up_at:
             break
-        time.sleep(pause_s)
+        time.sleep(pause_seconds)
         try:
             context.resolver.download(artifact)
         except (OSError, RuntimeError) as error:  # requests' errors are OSErrors

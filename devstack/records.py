@@ -21,9 +21,11 @@ from devstack.state import StateFolder
 
 # psutil derives a start time from the boot time, which moves when the clock is set; the same
 # pid with the same command line again within 2 s of itself is not to be feared.
-CREATED_WITHIN_S = 2.0
-LOOK_EVERY_S = 0.05
-KILLED_WITHIN_S = 10.0  # an unschedulable or swapped-out process needs a while even to be killed
+CREATED_WITHIN_SECONDS = 2.0
+LOOK_EVERY_SECONDS = 0.05
+KILLED_WITHIN_SECONDS = (
+    10.0  # an unschedulable or swapped-out process needs a while even to be killed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,14 @@ class ProcessRecord:
     argv: tuple[str, ...]
     address: str
     stop_signal: int
-    stop_within_s: float
+    stop_within_seconds: float
 
     def process(self) -> psutil.Process | None:
         """Return the running process, or nothing when it is gone or the pid is another's."""
         try:
             process = psutil.Process(self.pid)
             ours = (
-                abs(process.create_time() - self.created_at) <= CREATED_WITHIN_S
+                abs(process.create_time() - self.created_at) <= CREATED_WITHIN_SECONDS
                 and tuple(process.cmdline()) == self.argv
                 and process.status() != psutil.STATUS_ZOMBIE
             )
@@ -95,14 +97,14 @@ async def stop_recorded(state: StateFolder, record: ProcessRecord) -> bool:
         await stop_process(
             process,
             with_signal=signal.Signals(record.stop_signal),
-            within_s=record.stop_within_s,
+            within_seconds=record.stop_within_seconds,
         )
     forget(state, record.name)
     return process is not None
 
 
 async def stop_process(
-    process: psutil.Process, *, with_signal: signal.Signals, within_s: float
+    process: psutil.Process, *, with_signal: signal.Signals, within_seconds: float
 ) -> None:
     """Ask a process to end; end it and its descendants by force when the time is over.
 
@@ -113,21 +115,21 @@ async def stop_process(
     with suppress(psutil.NoSuchProcess):
         family += process.children(recursive=True)
         process.send_signal(with_signal)
-    await gone([process], within_s)
+    await gone([process], within_seconds)
     for member in filter(running, family):
         with suppress(psutil.NoSuchProcess):
             member.kill()
-    if not await gone(family, KILLED_WITHIN_S):
+    if not await gone(family, KILLED_WITHIN_SECONDS):
         raise DevstackError(f"Process {process.pid} does not end, not even by SIGKILL")
 
 
-async def gone(processes: Sequence[psutil.Process], within_s: float) -> bool:
+async def gone(processes: Sequence[psutil.Process], within_seconds: float) -> bool:
     """Wait until all of these have ended; tell whether they have."""
-    give_up_at = time.monotonic() + within_s
+    give_up_at = time.monotonic() + within_seconds
     while any(map(running, processes)):
         if time.monotonic() > give_up_at:
             return False
-        await asyncio.sleep(LOOK_EVERY_S)
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
     return True
 
 

@@ -23,12 +23,12 @@ from devstack.records import ProcessRecord
 from devstack.state import StateFolder
 
 SUPERVISOR = "supervisor"
-BACKOFF_S_FIRST = 0.5
-BACKOFF_S_MAX = 10.0  # below the session timeout of a consumer group (10-15 s)
-STEADY_AFTER_S = 30.0  # a process that served this long is given the first back-off again
-LOOK_EVERY_S = 0.1
+BACKOFF_SECONDS_FIRST = 0.5
+BACKOFF_SECONDS_MAX = 10.0  # below the session timeout of a consumer group (10-15 s)
+STEADY_AFTER_SECONDS = 30.0  # a process that served this long is given the first back-off again
+LOOK_EVERY_SECONDS = 0.1
 # Each process has its own limit (10 s, the broker 30 s) and they stop together.
-STOP_WITHIN_S = 60.0
+STOP_WITHIN_SECONDS = 60.0
 
 Report = Callable[[str], None]
 
@@ -40,7 +40,7 @@ class ProcessStatus:
     address: str
     healthy: bool
     restarts: int
-    uptime_s: float
+    uptime_seconds: float
     log_path: Path
 
 
@@ -51,9 +51,9 @@ class _Kept:
     keeper: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
-def backoff_s(failures: int) -> float:
+def backoff_seconds(failures: int) -> float:
     """Return the pause before the next start; units: seconds, after so many quick ends."""
-    return min(BACKOFF_S_MAX, BACKOFF_S_FIRST * 2.0 ** min(failures, 10))
+    return min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2.0 ** min(failures, 10))
 
 
 class Supervisor:
@@ -123,7 +123,7 @@ class Supervisor:
                 address=kept.process.address,
                 healthy=healthy,
                 restarts=kept.restarts,
-                uptime_s=kept.process.uptime_s,
+                uptime_seconds=kept.process.uptime_seconds,
                 log_path=kept.process.log_path,
             )
             for kept, healthy in zip(all_kept, health, strict=True)
@@ -141,18 +141,18 @@ class Supervisor:
         """Restart a process whenever it has died; never give up, but wait longer each time."""
         process, failures = kept.process, 0
         while True:
-            up_s = 0.0
+            up_seconds = 0.0
             while process.exit_code is None:
-                up_s = process.uptime_s
-                await asyncio.sleep(LOOK_EVERY_S)
+                up_seconds = process.uptime_seconds
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
             ended = f"{process.name}: ended with exit code {process.exit_code}"
             if not process.restart:
                 self._report(f"{ended}; its log is {process.log_path}")
                 return
-            failures = 0 if up_s >= STEADY_AFTER_S else failures
-            pause_s = backoff_s(failures)
-            self._report(f"{ended}; restart in {pause_s:g} s; its log is {process.log_path}")
-            await asyncio.sleep(pause_s)
+            failures = 0 if up_seconds >= STEADY_AFTER_SECONDS else failures
+            pause_seconds = backoff_seconds(failures)
+            self._report(f"{ended}; restart in {pause_seconds:g} s; its log is {process.log_path}")
+            await asyncio.sleep(pause_seconds)
             failures += 1
             kept.restarts += 1
             try:
@@ -218,7 +218,7 @@ def _own_record() -> ProcessRecord:
         argv=tuple(process.cmdline()),
         address="",
         stop_signal=int(signal.SIGTERM),
-        stop_within_s=STOP_WITHIN_S,
+        stop_within_seconds=STOP_WITHIN_SECONDS,
     )
 
 

@@ -143,7 +143,7 @@ class TapeSystem:
             ready=address + probe,
             address=address,
             ports=[port],
-            ready_within_s=READY_WITHIN_SECONDS,
+            ready_within_seconds=READY_WITHIN_SECONDS,
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError
 
-from runtime.settings import Settings
+from runtime.settings import Settings, settings
 from schemas.topics import DEAD_LETTER_RETENTION_MS, PUBLIC_TOPICS, STATE_TOPICS
 
 # 30 s: a single broker answers in milliseconds; one that is electing a controller in seconds.
@@ -117,3 +117,15 @@ async def _check_partition_counts(admin: AIOKafkaAdminClient, specs: list[TopicS
                 f"{wanted[topic['topic']]}: set TAPEWORKS_PARTITION_COUNT={found}, or use another "
                 "TAPEWORKS_NAMESPACE; the count of a topic that holds events never changes"
             )
+
+
+def main() -> None:
+    """Create and check the topics: `python -m runtime.topics`."""
+    config = settings()
+    asyncio.run(ensure_topics(config))
+    names = ", ".join(spec.name for spec in topic_specs(config))
+    print(f"here with {config.partition_count} partitions each: {names}")  # noqa: T201  a command speaks
+
+
+if __name__ == "__main__":
+    main()

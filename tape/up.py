@@ -115,7 +115,7 @@ def screen(rows: Sequence[ProcessStatus], variables: dict[str, str], notes: Sequ
             Text("healthy", style="green") if row.healthy else Text("not ready", style="red"),
             str(row.pid or "-"),
             row.address,
-            f"{row.uptime_s:.0f} s",
+            f"{row.uptime_seconds:.0f} s",
             str(row.restarts),
             os.path.relpath(row.log_path),
         )

@@ -28,7 +28,7 @@ def fetched(monkeypatch):
         artifact.cached_path.write_bytes(answer)
 
     monkeypatch.setattr("jgo.maven.PythonResolver.download", download)
-    monkeypatch.setattr(install, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(install, "BACKOFF_SECONDS", 0.0)
     return answers
 
 
@@ -71,5 +71,5 @@ def test_another_content_than_the_locked_one_is_never_used(tmp_path, fetched):
 def test_no_fetch_begins_after_the_deadline(tmp_path, fetched):
     fetched.append(b"a jar")
     with pytest.raises(FetchError, match="no time left"):
-        ensure_jars([NOWHERE], tmp_path, within_s=-1)
+        ensure_jars([NOWHERE], tmp_path, within_seconds=-1)
     assert len(fetched) == 1

@@ -74,7 +74,7 @@ async def test_a_process_that_never_serves_is_stopped_and_says_why(sleeper):
     async def refuses() -> None:
         raise ConnectionError("the door is closed")
 
-    process = sleeper(ready=refuses, ready_within_s=0.3)
+    process = sleeper(ready=refuses, ready_within_seconds=0.3)
     with pytest.raises(StartError, match=r"not ready within 0.3 s .*the door is closed"):
         await process.start()
     assert process.pid is None
@@ -100,7 +100,11 @@ async def test_a_process_that_ignores_the_signal_is_killed_with_its_children(sta
         assert child_pid.read_text()
 
     process = ManagedProcess(
-        "stubborn", [sys.executable, "-c", code], state=state, ready=has_a_child, stop_within_s=0.2
+        "stubborn",
+        [sys.executable, "-c", code],
+        state=state,
+        ready=has_a_child,
+        stop_within_seconds=0.2,
     )
     await process.start()
     await process.stop()

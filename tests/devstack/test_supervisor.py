@@ -10,7 +10,7 @@ import pytest
 
 from devstack.errors import AlreadyRunningError, StartError, StopRequestedError
 from devstack.records import load, running
-from devstack.supervisor import Supervisor, backoff_s, stop_everything
+from devstack.supervisor import Supervisor, backoff_seconds, stop_everything
 from tests.waiting import eventually
 
 
@@ -36,7 +36,7 @@ def recorded_sleeper(state) -> psutil.Process:
 
 
 def test_the_pause_before_a_restart_grows_to_ten_seconds_and_no_further():
-    pauses = [backoff_s(failures) for failures in (0, 1, 2, 3, 4, 5, 100)]
+    pauses = [backoff_seconds(failures) for failures in (0, 1, 2, 3, 4, 5, 100)]
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 

@@ -12,6 +12,11 @@ from schemas.ledger import CancellationAccepted
 from tests.ingress.fakes import NOON
 
 
+JOB = "00000000-0000-4000-8000-000000000000"
+EVENT = "00000000-0000-4000-8000-000000000001"
+A, B, C = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "abc")
+
+
 def decision(cause: str) -> tuple[Envelope, Any]:
     """Give a decision and the record that carries it."""
     event = CancellationAccepted(
@@ -19,10 +24,10 @@ def decision(cause: str) -> tuple[Envelope, Any]:
         occurred_at=NOON,
         sequence=1,
         balance_after=0,
-        job_id="00000000-0000-4000-8000-000000000000",
+        job_id=JOB,
         requested_by="owner",
     )
-    envelope = Envelope(event, "event", "/tapeworks/ledger", "job", cause)
+    envelope = Envelope(event, EVENT, "/tapeworks/ledger", JOB, cause)
     record = encode(envelope)
     return envelope, SimpleNamespace(
         key=record.key, value=record.value, headers=record.headers, offset=7
@@ -31,9 +36,9 @@ def decision(cause: str) -> tuple[Envelope, Any]:
 
 async def test_a_decision_reaches_whoever_waits_for_it_and_nobody_else():
     room = WaitingRoom()
-    envelope, record = decision("a")
-    with room.expect("a") as mine, room.expect("b") as other:
-        room.see(decision("c")[1])
+    envelope, record = decision(A)
+    with room.expect(A) as mine, room.expect(B) as other:
+        room.see(decision(C)[1])
         room.see(record)
         assert await mine.within(1) == envelope
         assert not other.done()
@@ -41,24 +46,24 @@ async def test_a_decision_reaches_whoever_waits_for_it_and_nobody_else():
 
 async def test_a_decision_that_came_before_it_was_waited_for_is_kept():
     room = WaitingRoom()
-    with room.expect("a") as waiting:
-        room.see(decision("a")[1])
-        room.see(decision("a")[1])
+    with room.expect(A) as waiting:
+        room.see(decision(A)[1])
+        room.see(decision(A)[1])
         assert waiting.done()
         assert await waiting.within(0) is not None
 
 
 async def test_nobody_waits_longer_than_was_said():
-    with WaitingRoom().expect("a") as waiting:
+    with WaitingRoom().expect(A) as waiting:
         async with asyncio.timeout(1):
             assert await waiting.within(0.01) is None
 
 
 async def test_a_decision_that_cannot_be_read_decides_nothing():
     room = WaitingRoom()
-    _, record = decision("a")
+    _, record = decision(A)
     record.value = b"{"
-    with room.expect("a") as waiting:
+    with room.expect(A) as waiting:
         room.see(record)
         record.headers = (("causation_id", b"\xff"),)
         room.see(record)
@@ -69,10 +74,10 @@ async def test_a_decision_that_cannot_be_read_decides_nothing():
 
 async def test_who_waits_is_bounded_and_makes_room_when_leaving():
     room = WaitingRoom(waiting_max=1)
-    with room.expect("a"):
+    with room.expect(A):
         assert not room.empty
-        with pytest.raises(TooManyWaiting), room.expect("b"):
+        with pytest.raises(TooManyWaiting), room.expect(B):
             pass
     assert room.empty
-    with room.expect("b"):
+    with room.expect(B):
         pass
