@@ -11,7 +11,6 @@ from schemas.envelope import Envelope
 from schemas.ledger import CancellationAccepted
 from tests.ingress.fakes import NOON
 
-
 JOB = "00000000-0000-4000-8000-000000000000"
 EVENT = "00000000-0000-4000-8000-000000000001"
 A, B, C = (f"00000000-0000-4000-8000-00000000000{digit}" for digit in "abc")
