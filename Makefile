@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo up down test check format clean
+.PHONY: help install lock demo up down test chaos check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ test: install ## format, lint, types, imports and every test, on a broker and a 
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+
+chaos: install ## 200 jobs while workers are killed every 5 s and one is frozen for 20 s
+	TAPE_CHAOS_JOBS=200 TAPE_CHAOS_ACCOUNTS=20 TAPE_CHAOS_FREEZE_SECONDS=20 $(BIN)/python -m pytest -s tests/chaos
 
 check: install ## the fast half: format, lint, types, imports, rules
 	$(BIN)/ruff format --check .
