@@ -10,6 +10,9 @@ from schemas.codec import ContractError, decode
 from schemas.envelope import Envelope
 from schemas.topics import PUBLIC_TOPICS
 
+# 20 ms: nobody sees it, and it is longer than a transaction takes.
+SETTLE_MS = 20
+
 
 @asynccontextmanager
 async def open_tail(
@@ -49,9 +52,13 @@ async def open_tail(
 
 async def _envelopes(consumer: AIOKafkaConsumer) -> AsyncIterator[Envelope]:
     while True:
-        batches = await consumer.getmany(timeout_ms=200)
+        first = await consumer.getmany(timeout_ms=200)
+        if not first:
+            continue
+        # Topics arrive side by side; a moment more lets a cause come before its effect.
+        second = await consumer.getmany(timeout_ms=SETTLE_MS)
         envelopes: list[Envelope] = []
-        for records in batches.values():
+        for records in (*first.values(), *second.values()):
             for record in records:
                 try:
                     envelopes.append(decode(record.key, record.value, record.headers))

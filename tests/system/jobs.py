@@ -38,3 +38,11 @@ def transactions(customer: Customer) -> list[dict[str, Any]]:
     with customer.client() as client:
         items = client.get("/v1/credits/transactions?limit=100").json()["items"]
         return list(items)
+
+
+def until_settled(client: httpx.Client, credits_settled: int, seconds: float = 10.0) -> None:
+    """Wait until prices are kept: a job is shown as completed some milliseconds before."""
+    give_up_at = time.monotonic() + seconds
+    while (found := client.get("/v1/credits").json())["settled_credits"] != credits_settled:
+        assert time.monotonic() < give_up_at, f"not {credits_settled} settled: {found}"
+        time.sleep(0.05)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.running import RunningSystem, clean_environment, read_variables, running_system, tape
-from tests.system.jobs import post, until_ended
+from tests.system.jobs import post, until_ended, until_settled
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -112,7 +112,7 @@ def test_an_ingress_killed_after_publishing_leaves_one_job_for_the_repeat_I11(ow
         assert repeat.headers["X-Idempotent-Replay"] == "true"
         assert repeat.json()["id"] == first.json()["id"]
         assert until_ended(client, first.json()["id"], 60)["status"] == "completed"
-        assert client.get("/v1/credits").json()["settled_credits"] == 40
+        until_settled(client, 40)
 
 
 def test_a_second_start_goes_on_where_everything_was_killed(own_system):
