@@ -1,12 +1,14 @@
 """Jobs as a client sees them: posted, followed to their end, counted."""
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import httpx
 
 from tests.running import Customer
 
+T = TypeVar("T")
 ENDED = {"completed", "failed", "cancelled", "rejected"}
 
 
@@ -40,9 +42,14 @@ def transactions(customer: Customer) -> list[dict[str, Any]]:
         return list(items)
 
 
-def until_settled(client: httpx.Client, credits_settled: int, seconds: float = 10.0) -> None:
-    """Wait until prices are kept: a job is shown as completed some milliseconds before."""
+def reads(read: Callable[[], T], expected: T, seconds: float = 10.0) -> None:
+    """Wait until a read model, which follows the tape by some milliseconds, says what it should."""
     give_up_at = time.monotonic() + seconds
-    while (found := client.get("/v1/credits").json())["settled_credits"] != credits_settled:
-        assert time.monotonic() < give_up_at, f"not {credits_settled} settled: {found}"
+    while (found := read()) != expected:
+        assert time.monotonic() < give_up_at, f"{found} instead of {expected}"
         time.sleep(0.05)
+
+
+def until_settled(client: httpx.Client, credits_settled: int) -> None:
+    """Wait until prices are kept: a job is shown as completed some milliseconds before."""
+    reads(lambda: client.get("/v1/credits").json()["settled_credits"], credits_settled)
