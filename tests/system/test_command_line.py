@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from tests.running import clean_environment, tape
-from tests.system.jobs import post, until_ended
+from tests.system.jobs import available, post, reads, until_ended
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,6 +99,7 @@ def test_verify_names_the_row_that_is_wrong_and_ends_with_1(system):
         finally:
             await connection.close()
 
+    reads(lambda: available(customer), 40)
     asyncio.run(change(7))
     try:
         report = system.verify()
