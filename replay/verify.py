@@ -74,6 +74,7 @@ class _Verification:
     async def run(self) -> Report:
         """1. Take a snapshot of Postgres, 2. read each partition past it, 3. compare."""
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._close_store)
             try:  # 1.
                 self._read_models = await stack.enter_async_context(
                     open_read_models(self._settings)
@@ -84,9 +85,11 @@ class _Verification:
             for number in range(self._settings.partition_count):
                 await self._partition(log, number)  # 2.
             await self._compare_counts()  # 3.
-            if self._store is not None:
-                await self._store.close()
         return self._audit.report()
+
+    async def _close_store(self) -> None:
+        if self._store is not None:
+            await self._store.close()
 
     async def _partition(self, log: LogReader, number: int) -> None:
         wait_seconds = REST_WAIT_SECONDS if self._rules.strict_end else LIVE_WAIT_SECONDS
@@ -157,8 +160,8 @@ class _Verification:
 
     async def _check_media(self, part: PartitionAudit) -> None:
         check = self._checks.media
-        if not self._media or not self._settings.object_store_url.startswith("file://"):
-            check.note = "not looked at: only files in a folder are, and only where asked for"
+        if not self._media:
+            check.note = "not looked at: only where asked for"
             return
         if part.deliveries:
             self._store = self._store or open_media_store(self._settings)

@@ -66,8 +66,10 @@ def configure_logs(process: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # httpx and aiokafka tell every request and every metadata change at INFO.
-    for noisy in ("httpx", "httpcore", "aiokafka", "faust", "mode", "asyncio"):
+    # httpx and aiokafka tell every request and every metadata change at INFO, botocore every
+    # header and address at DEBUG: signatures and object keys among them.
+    quiet = ("httpx", "httpcore", "aiokafka", "faust", "mode", "asyncio", "botocore", "aiobotocore")
+    for noisy in quiet:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -109,10 +109,18 @@ def open_media_store(settings: Settings) -> MediaStore:
     Raises: ValueError at start, naming the variable and what is wrong with it.
     """
     scheme, _, rest = settings.object_store_url.partition("://")
+    if scheme == "s3":
+        # Here, not above: a store in a folder need not wait half a second for the AWS libraries.
+        from runtime.objects_s3 import S3MediaStore  # noqa: PLC0415
+
+        try:
+            return S3MediaStore.at(rest, settings)
+        except ValueError as error:
+            raise ValueError(f"OBJECT_STORE_URL must be s3://bucket[/prefix]: {error}") from error
     # Not a URL parser: it would end the path at a `#` or `?`, which a folder may hold.
     folder = unquote(rest.removeprefix("localhost"))
     if scheme != "file" or not folder.startswith("/"):
-        raise ValueError("OBJECT_STORE_URL must be file:///absolute/folder")
+        raise ValueError("OBJECT_STORE_URL must be file:///absolute/folder or s3://bucket[/prefix]")
     try:
         return FileMediaStore(Path(folder))
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -25,6 +26,14 @@ class Settings(BaseSettings):
     )
     object_store_url: str = Field(
         default=f"file://{Path.cwd() / '.tape' / 'media'}", validation_alias="OBJECT_STORE_URL"
+    )
+    # At rest, by an S3 store (S0-109); `none` for one that has no keys and refuses the wish.
+    object_store_encryption: Literal["AES256", "none"] = Field(
+        default="AES256", validation_alias="OBJECT_STORE_ENCRYPTION"
+    )
+    # botocore reads the other AWS variables itself, but of these two the second alone.
+    aws_region: str = Field(
+        default="", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
     )
     google_api_key: SecretStr = Field(
         default=SecretStr(""),

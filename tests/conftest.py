@@ -7,6 +7,7 @@ import pytest
 from runtime.settings import Settings
 from runtime.topics import ensure_topics
 from tests.running import running_system
+from tests.s3 import Bucket, s3_server, use_s3
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +29,19 @@ async def settings(system) -> Settings:
     )
     await ensure_topics(fresh)
     return fresh
+
+
+@pytest.fixture(scope="session")
+def s3_url():
+    """Give the address of the session's S3."""
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+async def bucket(s3_url, monkeypatch):
+    """Give an empty bucket, which the AWS variables of this process lead to."""
+    use_s3(monkeypatch, s3_url)
+    made = await Bucket.made()
+    yield made
+    await made.store.close()

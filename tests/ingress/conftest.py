@@ -11,7 +11,7 @@ from ingress.app import create_app
 from ingress.rows import KeyRow, Role
 from ingress.services import Collaborators
 from runtime.clock import monotonic_seconds
-from runtime.objects import FileMediaStore
+from runtime.objects import FileMediaStore, MediaStore
 from runtime.settings import Settings
 from tests.ingress.fakes import NOON, FakeDecisions, FakeLedger, FakePublisher, FakeReadModel
 
@@ -28,6 +28,7 @@ class World:
 
     media_folder: Path
     admin_key: str = ADMIN_KEY
+    media_store: MediaStore | None = None
     ledger: FakeLedger = field(default_factory=FakeLedger)
     decisions: FakeDecisions = field(default_factory=FakeDecisions)
     read_model: FakeReadModel = field(default_factory=FakeReadModel)
@@ -36,7 +37,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.publisher = FakePublisher(self.ledger, self.decisions)
-        self.media = FileMediaStore(self.media_folder)
+        self.media = self.media_store or FileMediaStore(self.media_folder)
         settings = Settings(
             TAPE_ADMIN_KEY=self.admin_key,
             TAPEWORKS_MEDIA_SIGNING_KEY="a signing key",

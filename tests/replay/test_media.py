@@ -10,6 +10,7 @@ from replay.generation_jobs import Delivery
 from replay.media_check import check_media
 from runtime.objects import FileMediaStore
 from tests.replay.world import media, uuid
+from tests.s3 import Bucket
 
 VIDEO = b"0" * 2000
 KEY = media("j1").object_key
@@ -48,3 +49,20 @@ async def test_a_file_of_another_size_is_named_I21(folder: Path):
 
 async def test_a_file_with_other_bytes_is_named_I21(folder: Path):
     assert "has the SHA-256" in (await checked(folder, content=b"1" * 2000))[0]
+
+
+async def test_objects_in_a_bucket_are_opened_as_files_are_I21(bucket: Bucket):
+    check = Check("media", "I21", "")
+    right, missing = media("j1", len(VIDEO), sha256(VIDEO).hexdigest()), media("j2")
+    await bucket.client.put_object(Bucket=bucket.name, Key=KEY, Body=VIDEO)
+    deliveries = [
+        Delivery(uuid("j1"), "generation.events[0]@8", right),
+        Delivery(uuid("j1"), "generation.events[0]@9", media("j1", len(VIDEO), "b" * 64)),
+        Delivery(uuid("j2"), "generation.events[0]@10", missing),
+    ]
+    await check_media(check, bucket.store, deliveries)
+    assert check.looked_at == 3
+    wrong, absent = check.violations
+    assert "@9" in wrong
+    assert "has the SHA-256" in wrong
+    assert absent.endswith("is missing")
