@@ -39,6 +39,11 @@ COPY processors processors
 COPY projections projections
 COPY ingress ingress
 COPY replay replay
+# The ingress tells its version, which Python reads from what an installation would leave here. The
+# packages are copied, since building a wheel fetches tools that no hash is checked of.
+RUN mkdir tapeworks-0.1.0.dist-info \
+    && printf 'Metadata-Version: 2.1\nName: tapeworks\nVersion: 0.1.0\n' \
+        > tapeworks-0.1.0.dist-info/METADATA
 # Faust makes folders at its start, though nothing of ours is in them.
 ENV APP_DATADIR=/tmp/faust
 USER 10001:10001

@@ -80,6 +80,14 @@ def test_every_module_of_a_service_is_in_its_image(name):
     assert {module.split(".")[0] for module in modules(service)} <= copied
 
 
+def test_the_images_and_what_is_in_them_have_the_version_of_the_project():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    text = (ROOT / "Dockerfile").read_text()
+    assert text.count(f"tapeworks-{version}.dist-info") == 2
+    assert f"Version: {version}\\n" in text
+    assert {s["image"].split(":")[1] for s in our_services().values()} == {version}
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_the_images_have_the_versions_that_the_tests_run_with_and_nothing_for_development(lock):
     tested = pins("requirements.lock")
