@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo up down test chaos check format clean
+.PHONY: help install lock secrets demo up down test chaos check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -18,9 +19,14 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 
 install: $(VENV)/.installed ## create .venv with the locked versions and fetch the broker
 
-lock: ## resolve pyproject.toml again into requirements.lock
+lock: ## resolve pyproject.toml again: for development, and for the images of the processes and of the simulator
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --all-extras --python-version 3.11 --no-header pyproject.toml --output-file requirements.lock
+	$(COMPILE) --all-extras --output-file requirements.lock
+	$(COMPILE) --constraint requirements.lock --output-file requirements-runtime.lock
+	$(COMPILE) --constraint requirements.lock --extra simulator --output-file requirements-simulator.lock
+
+secrets: ## make the secrets of docker-compose.yml that are missing
+	$(PYTHON) -m devstack.compose_secrets
 
 demo: install ## start everything, make one video, print its events and its file, stop
 	$(BIN)/tape demo

@@ -5,27 +5,36 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from runtime.secret_files import SecretFiles
 
 
 class Settings(BaseSettings):
     """What can be set from outside, with the defaults of a machine of one's own.
 
+    Shape: `<NAME>_FILE` names a file with the value, for every setting that is a secret.
     Units: the last word of each name.
-    Raises: pydantic.ValidationError at start, naming the variable and what is wrong with it.
+    Raises: pydantic.ValidationError at start, naming the variable and what is wrong with it;
+    pydantic_settings.SettingsError for a file of a secret.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     kafka_bootstrap_servers: str = Field(
-        default="127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS"
+        default="127.0.0.1:9092",
+        validation_alias="KAFKA_BOOTSTRAP_SERVERS",
+        description="Brokers, as `host:port` with commas between.",
     )
     database_url: SecretStr = Field(
         default=SecretStr("postgresql://postgres@127.0.0.1:5432/tapeworks"),
         validation_alias="DATABASE_URL",
+        description="Postgres of the read models.",
     )
     object_store_url: str = Field(
-        default=f"file://{Path.cwd() / '.tape' / 'media'}", validation_alias="OBJECT_STORE_URL"
+        default=f"file://{Path.cwd() / '.tape' / 'media'}",
+        validation_alias="OBJECT_STORE_URL",
+        description="Where finished videos are kept: `file:///absolute/folder`.",
     )
     # At rest, by an S3 store (S0-109); `none` for one that has no keys and refuses the wish.
     object_store_encryption: Literal["AES256", "none"] = Field(
@@ -38,73 +47,174 @@ class Settings(BaseSettings):
     google_api_key: SecretStr = Field(
         default=SecretStr(""),
         validation_alias=AliasChoices("GOOGLE_AI_API_KEY", "GOOGLE_GENAI_API_KEY"),
+        description="Key of the Gemini API.",
     )
     google_base_url: str = Field(
         default="https://generativelanguage.googleapis.com",
         validation_alias="GOOGLE_AI_BASE_URL",
+        description="Address of the Gemini API, or of the simulator.",
     )
     google_veo_model: str = Field(
-        default="veo-3.1-generate-preview", validation_alias="GOOGLE_VEO_MODEL"
+        default="veo-3.1-generate-preview",
+        validation_alias="GOOGLE_VEO_MODEL",
+        description="Name that the provider gives to Veo 3.1.",
     )
-    google_api_version: str = Field(default="v1beta", validation_alias="GOOGLE_AI_API_VERSION")
+    google_api_version: str = Field(
+        default="v1beta",
+        validation_alias="GOOGLE_AI_API_VERSION",
+        description="Version of the Gemini API.",
+    )
 
-    # Puts several systems on one broker: it precedes topics, groups and transactional ids.
     namespace: str = Field(
-        default="", pattern=r"^([a-z0-9-]+\.)?$", validation_alias="TAPEWORKS_NAMESPACE"
+        default="",
+        pattern=r"^([a-z0-9-]+\.)?$",
+        validation_alias="TAPEWORKS_NAMESPACE",
+        description="Precedes topics, groups and transactional ids, and ends with a dot: several "
+        "systems on one broker.",
     )
-    # Fixed for the life of a system: an account's partition follows from it.
     partition_count: int = Field(
-        default=8, ge=1, le=256, validation_alias="TAPEWORKS_PARTITION_COUNT"
+        default=8,
+        ge=1,
+        le=256,
+        validation_alias="TAPEWORKS_PARTITION_COUNT",
+        description="Partitions of each topic; fixed for the life of a system, since an account's "
+        "partition follows from it.",
     )
     replication_factor: int = Field(
-        default=1, ge=1, le=7, validation_alias="TAPEWORKS_REPLICATION_FACTOR"
+        default=1,
+        ge=1,
+        le=7,
+        validation_alias="TAPEWORKS_REPLICATION_FACTOR",
+        description="Copies of each topic that is created.",
     )
-    http_host: str = Field(default="127.0.0.1", validation_alias="TAPEWORKS_HTTP_HOST")
-    http_port: int = Field(default=8000, ge=0, le=65535, validation_alias="TAPEWORKS_HTTP_PORT")
-    # Where clients reach the ingress; the address that signed links carry.
+    http_host: str = Field(
+        default="127.0.0.1",
+        validation_alias="TAPEWORKS_HTTP_HOST",
+        description="Address that the ingress and the probes listen on; `0.0.0.0` in a container.",
+    )
+    http_port: int = Field(
+        default=8000,
+        ge=0,
+        le=65535,
+        validation_alias="TAPEWORKS_HTTP_PORT",
+        description="Port of the ingress; 0 takes a free one.",
+    )
     public_url: str = Field(
-        default="http://127.0.0.1:8000", validation_alias="TAPEWORKS_PUBLIC_URL"
+        default="http://127.0.0.1:8000",
+        validation_alias="TAPEWORKS_PUBLIC_URL",
+        description="Where clients reach the ingress; the address that signed links carry.",
     )
-    # Port of a worker's own /healthz, /readyz and /metrics; 0 takes a free one.
-    probe_port: int = Field(default=0, ge=0, le=65535, validation_alias="TAPEWORKS_PROBE_PORT")
-    admin_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="TAPE_ADMIN_KEY")
+    probe_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        validation_alias="TAPEWORKS_PROBE_PORT",
+        description="Port of a worker's `/healthz`, `/readyz` and `/metrics`; 0 takes a free one.",
+    )
+    admin_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="TAPE_ADMIN_KEY",
+        description="Key of the admin API; unset, nobody is an admin.",
+    )
     media_signing_key: SecretStr = Field(
-        default=SecretStr(""), validation_alias="TAPEWORKS_MEDIA_SIGNING_KEY"
+        default=SecretStr(""),
+        validation_alias="TAPEWORKS_MEDIA_SIGNING_KEY",
+        description="Signs the links to videos.",
     )
     media_link_seconds: int = Field(
-        default=3600, ge=1, le=604_800, validation_alias="TAPEWORKS_MEDIA_LINK_SECONDS"
+        default=3600,
+        ge=1,
+        le=604_800,
+        validation_alias="TAPEWORKS_MEDIA_LINK_SECONDS",
+        description="Seconds that a link to a video is good for.",
     )
-    log_level: str = Field(default="info", validation_alias="TAPEWORKS_LOG_LEVEL")
+    log_level: str = Field(
+        default="info",
+        validation_alias="TAPEWORKS_LOG_LEVEL",
+        description="Least level that is logged: `debug`, `info`, `warning`, `error`.",
+    )
 
     # 2 s: the longest a POST may wait for the ledger (design.md section 1).
     decision_wait_seconds: float = Field(
-        default=2.0, gt=0, le=30, validation_alias="TAPEWORKS_DECISION_WAIT_SECONDS"
+        default=2.0,
+        gt=0,
+        le=30,
+        validation_alias="TAPEWORKS_DECISION_WAIT_SECONDS",
+        description="Seconds that a POST waits for the ledger at most.",
     )
-    generation_enabled: bool = Field(default=True, validation_alias="TAPEWORKS_GENERATION_ENABLED")
+    generation_enabled: bool = Field(
+        default=True,
+        validation_alias="TAPEWORKS_GENERATION_ENABLED",
+        description="Whether new jobs are accepted.",
+    )
     active_jobs_max: int = Field(
-        default=3, ge=1, le=1000, validation_alias="TAPEWORKS_ACTIVE_JOBS_MAX"
+        default=3,
+        ge=1,
+        le=1000,
+        validation_alias="TAPEWORKS_ACTIVE_JOBS_MAX",
+        description="Jobs that an account may have under way.",
     )
     generation_timeout_seconds: float = Field(
-        default=900.0, gt=0, validation_alias="TAPEWORKS_GENERATION_TIMEOUT_SECONDS"
+        default=900.0,
+        gt=0,
+        validation_alias="TAPEWORKS_GENERATION_TIMEOUT_SECONDS",
+        description="Seconds after which a job that has not ended is failed and refunded.",
     )
-    # Unset: the poll interval of the model's capability record.
     poll_interval_seconds: float | None = Field(
-        default=None, gt=0, validation_alias="TAPEWORKS_POLL_INTERVAL_SECONDS"
+        default=None,
+        gt=0,
+        validation_alias="TAPEWORKS_POLL_INTERVAL_SECONDS",
+        description="Seconds between two questions about one job; unset, as the model's capability "
+        "record says.",
     )
     provider_calls_max: int = Field(
-        default=32, ge=1, le=1000, validation_alias="TAPEWORKS_PROVIDER_CALLS_MAX"
+        default=32,
+        ge=1,
+        le=1000,
+        validation_alias="TAPEWORKS_PROVIDER_CALLS_MAX",
+        description="Calls to a provider under way in one worker.",
     )
-    downloads_max: int = Field(default=4, ge=1, le=100, validation_alias="TAPEWORKS_DOWNLOADS_MAX")
+    downloads_max: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        validation_alias="TAPEWORKS_DOWNLOADS_MAX",
+        description="Downloads under way in one worker.",
+    )
     download_attempts_max: int = Field(
-        default=3, ge=1, le=10, validation_alias="TAPEWORKS_DOWNLOAD_ATTEMPTS_MAX"
+        default=3,
+        ge=1,
+        le=10,
+        validation_alias="TAPEWORKS_DOWNLOAD_ATTEMPTS_MAX",
+        description="Attempts to fetch one video.",
     )
     download_timeout_seconds: float = Field(
-        default=60.0, gt=0, validation_alias="TAPEWORKS_DOWNLOAD_TIMEOUT_SECONDS"
+        default=60.0,
+        gt=0,
+        validation_alias="TAPEWORKS_DOWNLOAD_TIMEOUT_SECONDS",
+        description="Seconds that one attempt to fetch a video may take.",
     )
     # 10 s: a dead worker's partitions move on after this; below 6 s the broker refuses.
     session_timeout_seconds: float = Field(
-        default=10.0, ge=6, le=60, validation_alias="TAPEWORKS_SESSION_TIMEOUT_SECONDS"
+        default=10.0,
+        ge=6,
+        le=60,
+        validation_alias="TAPEWORKS_SESSION_TIMEOUT_SECONDS",
+        description="Seconds after which a dead worker's partitions move on.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the secrets' files to what pydantic-settings reads, below what is passed in."""
+        del dotenv_settings, file_secret_settings  # neither is configured
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 @cache
