@@ -95,8 +95,9 @@ async def test_large_puts_of_one_content_at_the_same_time_are_all_a_success(buck
     assert await bucket.names() == [KEY]
 
 
+@pytest.mark.parametrize("size_bytes", [100_000, PART_BYTES + 1])
 async def test_ten_puts_at_the_same_time_make_one_object_that_is_never_replaced(
-    bucket, store, tmp_path
+    bucket, store, tmp_path, size_bytes
 ):
     """S0-62: the bucket keeps every version, so a second write would show."""
     versioning = {"Status": "Enabled"}
@@ -105,13 +106,13 @@ async def test_ten_puts_at_the_same_time_make_one_object_that_is_never_replaced(
     )
     sources = [tmp_path / f"source-{number}" for number in range(10)]
     for number, path in enumerate(sources):
-        path.write_bytes(bytes([number]) * 100_000)
+        path.write_bytes(bytes([number]) * size_bytes)
     outcomes = await asyncio.gather(*(put(store, path) for path in sources), return_exceptions=True)
     assert outcomes.count(None) == 1
     assert [o.kind for o in outcomes if isinstance(o, StorageError)] == ["conflict"] * 9
     versions = await bucket.client.list_object_versions(Bucket=bucket.name)
     assert len(versions["Versions"]) == 1
-    assert await read(store) == bytes([outcomes.index(None)]) * 100_000
+    assert await read(store) == bytes([outcomes.index(None)]) * size_bytes
 
 
 async def test_a_large_file_that_changed_after_its_check_leaves_no_parts(bucket, store, large):
