@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,6 +39,25 @@ class Settings(BaseSettings):
         default="veo-3.1-generate-preview", validation_alias="GOOGLE_VEO_MODEL"
     )
     google_api_version: str = Field(default="v1beta", validation_alias="GOOGLE_AI_API_VERSION")
+    vertex_api_key: SecretStr = Field(default=SecretStr(""), validation_alias="VERTEX_AI_API_KEY")
+    # `bearer`: the key is an OAuth access token.
+    vertex_auth: Literal["key", "bearer"] = Field(default="key", validation_alias="VERTEX_AI_AUTH")
+    vertex_base_url: str = Field(
+        default="https://aiplatform.googleapis.com", validation_alias="VERTEX_AI_BASE_URL"
+    )
+    vertex_veo_model: str = Field(
+        default="veo-3.1-generate-001", validation_alias="VERTEX_VEO_MODEL"
+    )
+    # Where a result of the form gs://bucket/object is fetched.
+    vertex_storage_url: str = Field(
+        default="https://storage.googleapis.com", validation_alias="VERTEX_AI_STORAGE_URL"
+    )
+    fal_key: SecretStr = Field(
+        default=SecretStr(""), validation_alias=AliasChoices("FAL_KEY", "FALAI_API_KEY")
+    )
+    fal_queue_base_url: str = Field(
+        default="https://queue.fal.run", validation_alias="FAL_QUEUE_BASE_URL"
+    )
 
     # Puts several systems on one broker: it precedes topics, groups and transactional ids.
     namespace: str = Field(
