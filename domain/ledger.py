@@ -7,7 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
-from domain.catalogue import CATALOGUE, price_credits, unsupported_setting
+from domain.catalogue import (
+    CATALOGUE,
+    price_credits,
+    unsupported_input,
+    unsupported_setting,
+)
 from domain.ledger_commands import (
     AdjustCredits,
     CloseCancelledJob,
@@ -119,7 +124,7 @@ def _refusal(
     model = CATALOGUE.get(command.settings.model)
     if model is None:
         return "UNKNOWN_MODEL", {"model": command.settings.model, "allowed": tuple(CATALOGUE)}
-    fault = unsupported_setting(model, command.settings)
+    fault = unsupported_setting(model, command.settings) or unsupported_input(model, command.prompt)
     if fault is not None:
         return "UNSUPPORTED_SETTING", {
             "field": fault.field,

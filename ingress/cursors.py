@@ -10,8 +10,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from ingress.problems import FieldFault, ProblemError, invalid
-from ingress.validation import shown
+from ingress.problems import FieldFault, ProblemError, invalid, shown
 
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100

@@ -5,8 +5,8 @@ from typing import Any
 
 from ingress.models import GenerationError
 from ingress.problem_kinds import KINDS
-from ingress.problems import ProblemError
-from ingress.validation import KEY_HEADER, shown
+from ingress.problems import ProblemError, shown
+from ingress.validation import KEY_HEADER
 
 
 def decline_details(code: str, details: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,11 @@ def _integral(value: object) -> object:
 Integer = Annotated[int, BeforeValidator(_integral)]
 
 
+def _left_out() -> Any:  # noqa: ANN401  stands for a value of any type
+    """Stand for a field that was not sent; `model_fields_set` tells."""
+    return None
+
+
 class Input(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -41,9 +46,20 @@ class GenerationInput(Input):
     negative_prompt: str | None = Field(
         default=None, description="What not to show; at most 1,024 tokens."
     )
-    duration_seconds: Integer = 8
-    resolution: str = "720p"
-    aspect_ratio: str = "16:9"
+    image_url: str | None = Field(
+        default=None,
+        description="Picture to set in motion, an https URL of at most 2,000 characters; for "
+        "models that need one, and no others.",
+    )
+    duration_seconds: Integer = Field(
+        default_factory=_left_out, description="The model's own default if left out."
+    )
+    resolution: str = Field(
+        default_factory=_left_out, description="The model's own default if left out."
+    )
+    aspect_ratio: str = Field(
+        default_factory=_left_out, description="The model's own default if left out."
+    )
 
 
 class GrantInput(Input):
@@ -197,6 +213,11 @@ class ModelRow(Output):
     durations_seconds: tuple[int, ...]
     price_credits_by_duration: dict[int, int]
     prompt_tokens_max: int
+    default_duration_seconds: int
+    default_resolution: str
+    default_aspect_ratio: str
+    takes_negative_prompt: bool
+    needs_image: bool
 
 
 class ModelList(Output):

@@ -15,6 +15,7 @@ from ingress.calls import Call, call_of
 from ingress.problem_kinds import KINDS
 
 CONTENT_TYPE = "application/problem+json"
+SHOWN_CHARACTERS_MAX = 60
 _TYPE_PREFIX = "urn:tapeworks:problem:"
 
 
@@ -102,3 +103,10 @@ async def answer_problem(request: Request, error: Exception) -> Response:
     """Answer a ProblemError; the form that the framework calls."""
     assert isinstance(error, ProblemError), "registered for this type alone"
     return problem_answer(error, call_of(request))
+
+
+def shown(value: object) -> str:
+    """Give a sent value as an answer may repeat it."""
+    text = str(value)
+    cut = text[:SHOWN_CHARACTERS_MAX]
+    return cut + "..." if len(text) > SHOWN_CHARACTERS_MAX else cut

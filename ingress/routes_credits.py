@@ -65,6 +65,11 @@ async def list_models(request: Request) -> Response:
             durations_seconds=model.durations_seconds,
             price_credits_by_duration=dict(model.price_credits_by_duration),
             prompt_tokens_max=model.prompt_tokens_max,
+            default_duration_seconds=model.default_duration_seconds,
+            default_resolution=model.default_resolution,
+            default_aspect_ratio=model.default_aspect_ratio,
+            takes_negative_prompt=model.takes_negative_prompt,
+            needs_image=model.needs_image,
         )
         for model in CATALOGUE.values()
     )

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from domain.catalogue import CATALOGUE, Model, unsupported_setting
+from domain.catalogue import CATALOGUE
 from domain.prompts import PROMPT_TOKENS_MAX, count_tokens, sanitized
+from ingress.model_settings import image_url_faults, input_faults, setting_faults, settings_of
 from ingress.models import GenerationInput, Input
-from ingress.problems import FieldFault, invalid
+from ingress.problems import FieldFault, invalid, shown
 from schemas.requests import PrivatePrompt, VideoSettings
 
 In = TypeVar("In", bound=Input)
@@ -25,7 +26,6 @@ TEXT_CHARACTERS_MAX = 32_768
 MARKS_IN_A_ROW_MAX = 30
 # 20: enough to correct a request by; an answer stays small however wrong the request is.
 FAULTS_SHOWN_MAX = 20
-SHOWN_CHARACTERS_MAX = 60
 KEY_CHARACTERS_MAX = 255
 KEY_HEADER = "Idempotency-Key"
 # Begins the ledger's keys of grants, so that no client's key can stand in a grant's way.
@@ -53,6 +53,7 @@ class Wanted:
             **self.settings.model_dump(),
             "prompt": self.prompt.prompt,
             "negative_prompt": self.prompt.negative_prompt,
+            "image_url": self.prompt.image_url,
         }
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return sha256(text.encode()).hexdigest()
@@ -100,16 +101,22 @@ def wanted_generation(body: dict[str, Any]) -> Wanted:
                     f"shorten it by at least {tokens - PROMPT_TOKENS_MAX} tokens",
                 )
             )
-    faults += _setting_faults(asked)
+    if asked.image_url is not None:
+        faults += image_url_faults(asked.image_url)
+    model = CATALOGUE.get(asked.model)
+    if model is None:
+        problem, remedy = f"{shown(asked.model)!r} is no model", ", ".join(CATALOGUE)
+        raise invalid(*faults, FieldFault("model", problem, f"use one of: {remedy}"))
+    settings = settings_of(asked, model)
+    faults += setting_faults(model, settings)
+    words = PrivatePrompt.model_construct(
+        prompt=prompt, negative_prompt=negative, image_url=asked.image_url
+    )
+    faults += input_faults(model, words)
     if faults:
         raise invalid(*faults)
-    settings = VideoSettings(
-        model=asked.model,
-        duration_seconds=asked.duration_seconds,
-        resolution=asked.resolution,
-        aspect_ratio=asked.aspect_ratio,
-    )
-    return Wanted(settings, PrivatePrompt(prompt=prompt, negative_prompt=negative))
+    # Built anew, and so checked as the tape will check it.
+    return Wanted(VideoSettings(**settings.model_dump()), PrivatePrompt(**words.model_dump()))
 
 
 def checked_text(
@@ -156,13 +163,6 @@ def idempotency_key(request: Request, prefix: str = "") -> str | None:
     return prefix + key
 
 
-def shown(value: object) -> str:
-    """Give a sent value as an answer may repeat it."""
-    text = str(value)
-    cut = text[:SHOWN_CHARACTERS_MAX]
-    return cut + "..." if len(text) > SHOWN_CHARACTERS_MAX else cut
-
-
 def _fault(details: dict[str, Any]) -> FieldFault:
     field = ".".join(str(part) for part in details["loc"])
     context = details.get("ctx", {})
@@ -195,33 +195,6 @@ def _json_type(value: object) -> str:
             return "a list"
         case _:
             return "an object"
-
-
-def _setting_faults(asked: GenerationInput) -> list[FieldFault]:
-    """Check every setting against the catalogue; none is ever changed silently (I26)."""
-    model = CATALOGUE.get(asked.model)
-    if model is None:
-        allowed = ", ".join(CATALOGUE)
-        return [
-            FieldFault("model", f"{shown(asked.model)!r} is no model", f"use one of: {allowed}")
-        ]
-    faults = []
-    # The catalogue names the first fault; with that one corrected it names the next.
-    values: dict[str, Any] = asked.model_dump(exclude={"prompt", "negative_prompt"})
-    while fault := unsupported_setting(model, VideoSettings.model_construct(**values)):
-        problem = f"{shown(values[fault.field])!r} is not offered by {model.name}"
-        faults.append(FieldFault(fault.field, problem, f"use one of: {', '.join(fault.allowed)}"))
-        values[fault.field] = _first_allowed(model, fault.field)
-    return faults
-
-
-def _first_allowed(model: Model, field: str) -> object:
-    offered: dict[str, object] = {
-        "duration_seconds": model.durations_seconds[0],
-        "resolution": model.resolutions[0],
-        "aspect_ratio": model.aspect_ratios[0],
-    }
-    return offered[field]
 
 
 def _has_long_run_of_marks(text: str) -> bool:

@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from domain.failures import ProviderFault
 from domain.generation_commands import (
@@ -130,6 +131,7 @@ class JobCalls:
         assert job.media_source is not None, "a job is downloaded once it has a source"
         assert job.operation_id is not None, "a job is downloaded once it was submitted"
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
+        renewable = provider.capabilities(job.settings.model).poll_renews_link
         async with self._outside.downloads:
             try:
                 media = await download_video(
@@ -138,11 +140,24 @@ class JobCalls:
                     source=job.media_source,
                     object_key=object_key(job.account_id, job.operation_id),
                     settings=self._outside.settings,
+                    renew=partial(self._fresh_source, job) if renewable else None,
                 )
             except MediaFailure as error:
                 await self.tell(job.job_id, RecordMediaFailure(clock(), error.failure))
             else:
                 await self.tell(job.job_id, RecordMedia(clock(), media))
+
+    async def _fresh_source(self, job: Job) -> str | None:
+        """Poll finished work once more for a fresh link to its file; None if there is none."""
+        assert job.operation_id is not None, "a job is downloaded once it was submitted"
+        provider = self._outside.providers[job.provider]
+        try:
+            async with self._outside.calls[job.provider]:
+                answer = await provider.poll(job.settings.model, job.operation_id)
+        except ProviderError as error:
+            log.warning("renewal_failed", job_id=job.job_id, error=str(error))
+            return None
+        return answer.source if isinstance(answer, Finished) else None
 
     async def cancel(self, job: Job) -> None:
         """Ask the provider to stop work nobody waits for any more, where it can; best effort."""

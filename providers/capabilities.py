@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from domain.catalogue import VEO_3_1
+from domain.catalogue import FAL_VEO_3_1, SORA_2_IMAGE, VEO_3_1, VEO_3_1_VERTEX
 from providers.protocol import Capabilities
 
 # Three intervals: far enough apart to go easy on a slow job, near enough to end it soon.
@@ -15,10 +15,12 @@ VEO_3_1_AT_GOOGLE = Capabilities(
     # The Gemini API has neither a key nor a lookup: a repeated submit is a second paid job.
     accepts_idempotency_key=False,
     finds_by_reference=False,
-    can_cancel=False,
+    cancels="never",
     # Filtered and failed clips are not charged.
     bills_on_failure=False,
     on_unknown_submission="fail",
+    # Half a second: a video takes eleven at least; no provider gains by being asked more often.
+    poll_gap_seconds_min=0.5,
     # S0-45; 30 s at most: a finished job waits no longer than that to be noticed.
     poll_interval_seconds=10.0,
     poll_interval_seconds_max=30.0,
@@ -29,17 +31,67 @@ VEO_3_1_AT_GOOGLE = Capabilities(
     poll_timeout_seconds=20.0,
     # S0-54: two days.
     url_life_seconds=172_800.0,
+    # A file is gone after its two days; its address never changes.
+    poll_renews_link=False,
 )
-CAPABILITIES: Mapping[str, Capabilities] = {VEO_3_1_AT_GOOGLE.model: VEO_3_1_AT_GOOGLE}
+VEO_3_1_AT_VERTEX = replace(
+    VEO_3_1_AT_GOOGLE,
+    model=VEO_3_1_VERTEX.name,
+    provider=VEO_3_1_VERTEX.provider,
+    # Not documented: the time that the Gemini API keeps files. There is no link to renew: the
+    # video is in the operation, which is read anew for each download.
+)
+VEO_3_1_AT_FAL = Capabilities(
+    model=FAL_VEO_3_1.name,
+    provider=FAL_VEO_3_1.provider,
+    # The queue takes no key of ours and lists no requests.
+    accepts_idempotency_key=False,
+    finds_by_reference=False,
+    # What runs already is told to stop, and may not.
+    cancels="while_queued",
+    # Platform faults (5xx) are never billed; refusals by the model (422) may be.
+    bills_on_failure=True,
+    on_unknown_submission="fail",
+    poll_gap_seconds_min=0.5,
+    # 5 s: fal limits jobs, not calls, and its own client polls ten times a second.
+    poll_interval_seconds=5.0,
+    poll_interval_seconds_max=15.0,
+    submit_timeout_seconds=60.0,
+    # 20 s: for the status and the result together.
+    poll_timeout_seconds=20.0,
+    # One day: not promised for output; the time that an account may set begins there.
+    url_life_seconds=86_400.0,
+    poll_renews_link=True,
+)
+SORA_2_AT_FAL = replace(VEO_3_1_AT_FAL, model=SORA_2_IMAGE.name)
+CAPABILITIES: Mapping[str, Capabilities] = {
+    record.model: record
+    for record in (VEO_3_1_AT_GOOGLE, VEO_3_1_AT_VERTEX, VEO_3_1_AT_FAL, SORA_2_AT_FAL)
+}
+
+
+def records_of(
+    provider: str, records: Mapping[str, Capabilities], interval_seconds: float | None
+) -> dict[str, Capabilities]:
+    """Give one provider's records by model, with an operator's poll interval if set.
+
+    Units: seconds.
+    """
+    return {
+        model: with_poll_interval(record, interval_seconds)
+        for model, record in records.items()
+        if record.provider == provider
+    }
 
 
 def with_poll_interval(record: Capabilities, interval_seconds: float | None) -> Capabilities:
     """Give the record with an operator's poll interval in place of its own; None keeps it.
 
-    Units: seconds.
+    Units: seconds; never below the provider's own least gap.
     """
     if interval_seconds is None:
         return record
+    interval_seconds = max(interval_seconds, record.poll_gap_seconds_min)
     return replace(
         record,
         poll_interval_seconds=interval_seconds,

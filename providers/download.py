@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +34,8 @@ WRITE_BYTES = 1_048_576
 _LASTING: frozenset[str] = frozenset({"quota", "permission", "conflict"})
 
 Sleep = Callable[[float], Awaitable[None]]
+# Asks the provider for a fresh link; None where it has none to give.
+Renew = Callable[[], Awaitable[str | None]]
 log = logger(__name__)
 
 
@@ -68,6 +70,7 @@ async def download_video(
     source: str,
     object_key: str,
     settings: Settings,
+    renew: Renew | None = None,
     sleep: Sleep = asyncio.sleep,
     size_bytes_max: int = SIZE_BYTES_MAX,
 ) -> StoredMedia:
@@ -75,10 +78,12 @@ async def download_video(
 
     Raises: MediaFailure with the job's failure; ValueError for a key that is none, a bug.
     Guarantee: repeatable: a file that an earlier run stored, but did not record, is a success
-    even if the provider has dropped its copy (S0-63); no temporary file stays behind.
+    even if the provider has dropped its copy (S0-63); no temporary file stays behind. A link
+    that has expired is renewed once, and at once.
     Source: S0-54 to S0-65, C16, C17, I21.
     """
-    download = _Download(provider, store, source, object_key, size_bytes_max)
+    link = _Link(provider, source, renew)
+    download = _Download(link, store, object_key, size_bytes_max)
     for attempt in range(1, settings.download_attempts_max + 1):
         if attempt > 1:
             await sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 2))
@@ -110,13 +115,37 @@ def _verdict(error: Exception, attempt: int, seconds_max: float) -> tuple[str, F
             return "corrupt", download_failed(str(error), attempt)
 
 
+class _Link:
+    """The provider's reference to the file, which may be too old by now."""
+
+    def __init__(self, provider: Provider, source: str, renew: Renew | None) -> None:
+        self._provider, self._source, self._renew = provider, source, renew
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open the file; an expired link is renewed, once in its life."""
+        async with AsyncExitStack() as stack:
+            try:
+                chunks = await stack.enter_async_context(self._provider.fetch(self._source))
+            except FetchError as error:
+                if not error.expired or not await self._renewed():
+                    raise
+                chunks = await stack.enter_async_context(self._provider.fetch(self._source))
+            yield chunks
+
+    async def _renewed(self) -> bool:
+        renew, self._renew = self._renew, None
+        source = await renew() if renew is not None else None
+        self._source = source or self._source
+        return source is not None
+
+
 @dataclass(frozen=True, slots=True)
 class _Download:
     """One attempt after the other at the same file."""
 
-    provider: Provider
+    link: _Link
     store: MediaStore
-    source: str
     object_key: str
     size_bytes_max: int
 
@@ -126,7 +155,7 @@ class _Download:
             received = await self._held(file)  # 1.
             outcome = "already_stored"
             if received is None:
-                async with self.provider.fetch(self.source) as chunks:
+                async with self.link.opened() as chunks:
                     received = await _received(file, chunks, self.size_bytes_max)  # 2.
                 await self.store.put(
                     self.object_key, Path(file.name), received.sha256, VIDEO_CONTENT_TYPE

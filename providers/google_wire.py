@@ -6,34 +6,36 @@ them; google.rpc.Status over JSON (AIP-193).
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Literal, TypeVar
 
 import httpx
 import msgspec
 
 from domain.failures import ProviderFault
-from providers.http_calls import Answer
-from providers.protocol import Finished, PollAnswer, Refused, Running, Submission
+from providers.http_calls import Answer, NotUnderstoodError, retry_seconds
+from providers.protocol import (
+    OPERATION_ID_CHARACTERS_MAX,
+    SOURCE_CHARACTERS_MAX,
+    Finished,
+    PollAnswer,
+    Refused,
+    Running,
+    Submission,
+)
 
-# The bounds of the events that will hold them (schemas.generation).
-OPERATION_ID_CHARACTERS_MAX = 500
-SOURCE_CHARACTERS_MAX = 4000
-DETAIL_CHARACTERS_MAX = 2000
-CODE_CHARACTERS_MAX = 200
 # A filter names one reason per clip; ten leaves room and keeps the event small.
 REASONS_MAX = 10
-# One hour: a longer wait than a job's own limit of 15 min means no more than "not now".
-RETRY_SECONDS_MAX = 3600.0
 
 # Opaque, but it becomes part of a URL: one segment after the other, none of them dots alone.
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[\w.~:@+-]+"
 _OPERATION_ID = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
-_SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s?", re.ASCII)
 _Verdict = tuple[
     Literal["rejected", "transient", "permanent"],
     Literal["no", "unknown"],
 ]
+ResponseT = TypeVar("ResponseT")
+ReadOperation = Callable[[Answer], PollAnswer | ProviderFault]
 _SUBMISSION_VERDICTS: Mapping[int, _Verdict] = {
     400: ("rejected", "no"),
     408: ("transient", "no"),
@@ -43,10 +45,6 @@ _SUBMISSION_VERDICTS: Mapping[int, _Verdict] = {
 }
 _CLIENT_ERROR: _Verdict = ("permanent", "no")
 _ANYTHING_ELSE: _Verdict = ("transient", "unknown")
-
-
-class NotUnderstoodError(Exception):
-    """An answer of success that is not what the API promises."""
 
 
 class _Wire(msgspec.Struct, rename="camel"):
@@ -78,11 +76,22 @@ class _OperationError(_Wire):
     message: str | None = None
 
 
-class _Operation(_Wire):
+class _InlineVideo(_Wire):
+    gcs_uri: str | None = None
+    bytes_base64_encoded: str | None = None
+
+
+class _VertexResponse(_Wire):
+    videos: list[_InlineVideo] | None = None
+    rai_media_filtered_count: int | None = None
+    rai_media_filtered_reasons: list[str] | None = None
+
+
+class _Operation(_Wire, Generic[ResponseT]):
     name: str | None = None
     done: bool | None = None
     error: _OperationError | None = None
-    response: _Response | None = None
+    response: ResponseT | None = None
 
 
 class _Error(_Wire):
@@ -113,33 +122,45 @@ def submitted_operation(answer: Answer) -> str:
 
     Raises: NotUnderstoodError.
     """
-    name = _operation(answer).name
+    name = _operation(answer, _Operation[Any]).name
     if not name or len(name) > OPERATION_ID_CHARACTERS_MAX or not _OPERATION_ID.fullmatch(name):
         raise NotUnderstoodError("the answer names no operation that could be asked for")
     return name
 
 
 def polled_operation(answer: Answer) -> PollAnswer | ProviderFault:
-    """Read how an operation is going; a fault is the operation's own end.
+    """Read how an operation of the Gemini API is going; a fault is the operation's own end.
 
     Raises: NotUnderstoodError.
     """
-    operation = _operation(answer)
-    if operation.error is not None:
-        code = operation.error.code
-        return _ended(operation.error.message or "", None if code is None else str(code))
-    if not operation.done:
-        return Running("running")
+    operation = _operation(answer, _Operation[_Response])
+    if (unfinished := _unfinished(operation)) is not None:
+        return unfinished
     response = operation.response or _Response()
     videos = response.generate_video_response or _VideoResponse()
     found = [sample.video for sample in videos.generated_samples or ()]
     if response.generated_video is not None:
         found.append(response.generated_video)
     if found:
-        return Finished(_source(found[0]))
-    if videos.rai_media_filtered_count or videos.rai_media_filtered_reasons:
-        return Refused(tuple((videos.rai_media_filtered_reasons or ())[:REASONS_MAX]))
-    return _ended("the operation ended with neither a video nor an error", None)
+        return Finished(_source(found[0].uri))
+    return _without_video(videos.rai_media_filtered_count, videos.rai_media_filtered_reasons)
+
+
+def polled_vertex_operation(answer: Answer, operation_id: str) -> PollAnswer | ProviderFault:
+    """Read how an operation of Vertex is going; an inline video has the operation as its source.
+
+    Raises: NotUnderstoodError.
+    """
+    operation = _operation(answer, _Operation[_VertexResponse])
+    if (unfinished := _unfinished(operation)) is not None:
+        return unfinished
+    response = operation.response or _VertexResponse()
+    for video in response.videos or ():
+        if video.gcs_uri is not None:
+            return Finished(_source(video.gcs_uri))
+        if video.bytes_base64_encoded is not None:
+            return Finished(operation_id)
+    return _without_video(response.rai_media_filtered_count, response.rai_media_filtered_reasons)
 
 
 def submission_fault(answer: Answer) -> ProviderFault:
@@ -173,17 +194,14 @@ def poll_fault(answer: Answer) -> ProviderFault:
 def retry_after_seconds(answer: Answer) -> float | None:
     """Read how long the provider wants to be left alone: its header, else its RetryInfo."""
     delays = _detail_texts(_error(answer), "retryDelay")
-    for text in (answer.headers.get("retry-after", ""), *delays):
-        if match := _SECONDS.fullmatch(text.strip()):
-            return min(float(match[1]), RETRY_SECONDS_MAX)
-    return None
+    return retry_seconds((answer.headers.get("retry-after", ""), *delays))
 
 
-def _operation(answer: Answer) -> _Operation:
+def _operation(answer: Answer, kind: type[_Operation[ResponseT]]) -> _Operation[ResponseT]:
     if answer.body is None:
         raise NotUnderstoodError("the answer was too large, encoded or broke off")
     try:
-        return msgspec.json.decode(answer.body, type=_Operation)
+        return msgspec.json.decode(answer.body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # Without the parser's words, which may repeat the answer.
         raise NotUnderstoodError("the answer is not the JSON of an operation") from None
@@ -231,7 +249,21 @@ def _ended(message: str, code: str | None) -> ProviderFault:
     )
 
 
-def _source(video: _Video) -> str:
-    if not 1 <= len(video.uri) <= SOURCE_CHARACTERS_MAX:
-        raise NotUnderstoodError(f"the video's address has {len(video.uri)} characters")
-    return video.uri
+def _unfinished(operation: _Operation[Any]) -> Running | ProviderFault | None:
+    if operation.error is not None:
+        code = operation.error.code
+        return _ended(operation.error.message or "", None if code is None else str(code))
+    return None if operation.done else Running("running")
+
+
+def _without_video(count: int | None, reasons: list[str] | None) -> Refused | ProviderFault:
+    """Tell a filtered end, which Google calls a success, from one that says nothing."""
+    if count or reasons:
+        return Refused(tuple((reasons or ())[:REASONS_MAX]))
+    return _ended("the operation ended with neither a video nor an error", None)
+
+
+def _source(address: str) -> str:
+    if not 1 <= len(address) <= SOURCE_CHARACTERS_MAX:
+        raise NotUnderstoodError(f"the video's address has {len(address)} characters")
+    return address

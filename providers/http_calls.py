@@ -4,7 +4,8 @@ It knows no provider and retries nothing.
 """
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -21,6 +22,11 @@ BODY_BYTES_MAX = 1_048_576
 CONNECT_SECONDS_MAX = 10.0
 # Sent with every call: a compressed answer could be any size once unpacked.
 PLAIN_BYTES = {"Accept-Encoding": "identity"}
+# One hour: a longer wait than a job's own limit of 15 min means no more than "not now".
+RETRY_SECONDS_MAX = 3600.0
+# A link that is refused, unknown or gone: it was right once, so its time is over.
+_EXPIRED = frozenset({httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.GONE})
+_SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s?", re.ASCII)
 _NOTHING_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -47,8 +53,32 @@ class AnswerLostError(Exception):
     """The call failed after the request may have arrived."""
 
 
-async def exchange(client: httpx.AsyncClient, request: httpx.Request, seconds_max: float) -> Answer:
-    """Send one request and read its answer whole.
+class NotUnderstoodError(Exception):
+    """An answer of success that is not what the API promises."""
+
+
+async def bounded_body(response: httpx.Response) -> bytes | None:
+    """Read a body of 1 MiB at most; None if it is larger or encoded."""
+    if encoded(response):
+        return None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            return None
+    return bytes(body)
+
+
+BodyReader = Callable[[httpx.Response], Awaitable[bytes | None]]
+
+
+async def exchange(
+    client: httpx.AsyncClient,
+    request: httpx.Request,
+    seconds_max: float,
+    body_of: BodyReader = bounded_body,
+) -> Answer:
+    """Send one request and read its answer as `body_of` does.
 
     Units: `seconds_max` bounds the call from the pool to the last byte.
     Raises: NotSentError, AnswerLostError; the adapter makes a ProviderError of either.
@@ -58,7 +88,7 @@ async def exchange(client: httpx.AsyncClient, request: httpx.Request, seconds_ma
     try:
         async with asyncio.timeout(seconds_max):
             response = await client.send(request, stream=True, follow_redirects=False)
-            body = await _bounded_body(response)
+            body = await body_of(response)
     except _NOTHING_SENT as error:
         # `from None` here and below: httpx's error holds the request, and with it the key.
         raise NotSentError(described(error)) from None
@@ -72,21 +102,23 @@ async def exchange(client: httpx.AsyncClient, request: httpx.Request, seconds_ma
     return Answer(response.status_code, response.headers, body)
 
 
-async def _bounded_body(response: httpx.Response) -> bytes | None:
-    if encoded(response):
-        return None
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            return None
-    return bytes(body)
-
-
 def encoded(response: httpx.Response) -> bool:
     """Tell whether an answer is compressed although that was ruled out."""
     encoding: str = response.headers.get("content-encoding", "identity")
     return encoding.lower() != "identity"
+
+
+def file_refused(status: int) -> FetchError:
+    """Make an error of an answer that is not the file; it says whether the link's time is over."""
+    return FetchError(f"the provider answered HTTP {status}", expired=status in _EXPIRED)
+
+
+def retry_seconds(texts: Iterable[str]) -> float | None:
+    """Read the first text that is a number of seconds; one hour at most."""
+    for text in texts:
+        if match := _SECONDS.fullmatch(text.strip()):
+            return min(float(match[1]), RETRY_SECONDS_MAX)
+    return None
 
 
 def described(error: Exception) -> str:

@@ -12,26 +12,43 @@ from typing import Literal, Protocol
 from domain.failures import ProviderFault
 from schemas.requests import PrivatePrompt, VideoSettings
 
+# What an adapter hands over fits the events that will hold it (schemas.generation); characters.
+OPERATION_ID_CHARACTERS_MAX = 500
+SOURCE_CHARACTERS_MAX = 4000
+DETAIL_CHARACTERS_MAX = 2000
+CODE_CHARACTERS_MAX = 200
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """How a model's provider behaves, as data.
 
-    Units: seconds. `url_life_seconds` is how long the provider keeps a finished file.
+    `finds_by_reference`: whether work can be looked up by a name of ours.
+    `cancels`: what a cancellation stops for sure; asking for more is allowed where it is not never.
+    `poll_renews_link`: whether polling finished work again gives a fresh link to its file.
+    Units: seconds. `url_life_seconds` is how long the provider keeps a finished file;
+    `poll_gap_seconds_min` is the shortest interval that an operator may set.
     """
 
     model: str
     provider: str
     accepts_idempotency_key: bool
     finds_by_reference: bool
-    can_cancel: bool
+    cancels: Literal["never", "while_queued", "any_time"]
     bills_on_failure: bool
     on_unknown_submission: Literal["fail", "resubmit"]
+    poll_gap_seconds_min: float
     poll_interval_seconds: float
     poll_interval_seconds_max: float
     submit_timeout_seconds: float
     poll_timeout_seconds: float
     url_life_seconds: float
+    poll_renews_link: bool
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether a cancellation is worth sending."""
+        return self.cancels != "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +62,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The provider is at it still."""
+    """The provider is at it still; `queue_position` counts the jobs before this one."""
 
     state: Literal["queued", "running"]
     progress_percent: int | None = None
+    queue_position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,14 @@ class ProviderError(Exception):
 
 
 class FetchError(Exception):
-    """One attempt to fetch a finished file failed; the text says why."""
+    """One attempt to fetch a finished file failed; the text says why.
+
+    `expired`: the link leads nowhere any more, as one that was handed out too long ago.
+    """
+
+    def __init__(self, message: str, *, expired: bool = False) -> None:
+        super().__init__(message)
+        self.expired = expired
 
 
 class Provider(Protocol):

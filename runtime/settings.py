@@ -36,13 +36,16 @@ class Settings(BaseSettings):
         validation_alias="OBJECT_STORE_URL",
         description="Where finished videos are kept: `file:///absolute/folder`.",
     )
-    # At rest, by an S3 store (S0-109); `none` for one that has no keys and refuses the wish.
     object_store_encryption: Literal["AES256", "none"] = Field(
-        default="AES256", validation_alias="OBJECT_STORE_ENCRYPTION"
+        default="AES256",
+        validation_alias="OBJECT_STORE_ENCRYPTION",
+        description="At rest, by an S3 store (S0-109); `none` for one that refuses the wish.",
     )
     # botocore reads the other AWS variables itself, but of these two the second alone.
     aws_region: str = Field(
-        default="", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
+        default="",
+        validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION"),
+        description="Region of the S3 store.",
     )
     google_api_key: SecretStr = Field(
         default=SecretStr(""),
@@ -63,6 +66,41 @@ class Settings(BaseSettings):
         default="v1beta",
         validation_alias="GOOGLE_AI_API_VERSION",
         description="Version of the Gemini API.",
+    )
+    vertex_api_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="VERTEX_AI_API_KEY",
+        description="Key of Vertex AI; unset, its models are refused.",
+    )
+    vertex_auth: Literal["key", "bearer"] = Field(
+        default="key",
+        validation_alias="VERTEX_AI_AUTH",
+        description="`bearer` if the key is an OAuth access token.",
+    )
+    vertex_base_url: str = Field(
+        default="https://aiplatform.googleapis.com",
+        validation_alias="VERTEX_AI_BASE_URL",
+        description="Address of Vertex AI, or of the simulator.",
+    )
+    vertex_veo_model: str = Field(
+        default="veo-3.1-generate-001",
+        validation_alias="VERTEX_VEO_MODEL",
+        description="Name that Vertex AI gives to Veo 3.1.",
+    )
+    vertex_storage_url: str = Field(
+        default="https://storage.googleapis.com",
+        validation_alias="VERTEX_AI_STORAGE_URL",
+        description="Where a result of the form gs://bucket/object is fetched.",
+    )
+    fal_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias=AliasChoices("FAL_KEY", "FALAI_API_KEY"),
+        description="Key of fal; unset, its models are refused.",
+    )
+    fal_queue_base_url: str = Field(
+        default="https://queue.fal.run",
+        validation_alias="FAL_QUEUE_BASE_URL",
+        description="Address of fal's queue, or of the simulator.",
     )
 
     namespace: str = Field(

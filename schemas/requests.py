@@ -15,6 +15,8 @@ from schemas.base import (
     SignedCredits,
 )
 
+# 2,000 characters: what browsers and servers agree on; a signed link takes some hundred.
+ImageUrl = Annotated[str, StringConstraints(pattern=r"^https://[\x21-\x7e]{1,1992}$")]
 IdempotencyKey = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")]
 
 
@@ -24,6 +26,9 @@ class PrivatePrompt(Fact):
     prompt: str = Field(description="What to show.", min_length=1, max_length=32_768)
     negative_prompt: str | None = Field(
         default=None, description="What not to show.", min_length=1, max_length=32_768
+    )
+    image_url: ImageUrl | None = Field(
+        default=None, description="Of the picture to set in motion, which the provider fetches."
     )
 
 

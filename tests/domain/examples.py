@@ -89,6 +89,7 @@ def reserve(
     account_id: str = ALICE,
     key: str | None = None,
     settings: VideoSettings = FOUR_SECONDS,
+    prompt: PrivatePrompt = PROMPT,
     body: str = BODY,
     at: datetime = AT,
 ) -> ReserveCredits:
@@ -96,7 +97,7 @@ def reserve(
         account_id=account_id,
         job_id=job_id(number),
         settings=settings,
-        prompt=PROMPT,
+        prompt=prompt,
         idempotency_key=key or f"key-{number}",
         body_sha256=body,
         at=at,

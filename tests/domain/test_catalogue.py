@@ -1,17 +1,24 @@
 """What can be bought, what it costs and what it must look like."""
 
+from dataclasses import replace
+
 import pytest
 
 from domain.catalogue import (
     CATALOGUE,
+    FAL_VEO_3_1,
+    SORA_2_IMAGE,
     VEO_3_1,
+    VEO_3_1_VERTEX,
     SettingFault,
     cost_micro_dollars,
     price_credits,
     size_pixels,
+    unsupported_input,
     unsupported_setting,
 )
 from domain.prompts import PROMPT_TOKENS_MAX
+from schemas.requests import PrivatePrompt
 from tests.domain.examples import video
 
 
@@ -61,4 +68,52 @@ def test_every_setting_on_offer_has_a_size_and_every_row_stands_under_its_name()
         assert model.prompt_tokens_max <= PROMPT_TOKENS_MAX
         for resolution in model.resolutions:
             for aspect_ratio in model.aspect_ratios:
-                size_pixels(video(resolution=resolution, aspect_ratio=aspect_ratio))
+                settings = video(resolution=resolution, aspect_ratio=aspect_ratio)
+                assert (size_pixels(settings) is None) == ("auto" in (resolution, aspect_ratio))
+
+
+@pytest.mark.parametrize("model", CATALOGUE.values(), ids=lambda model: model.name)
+def test_what_a_request_leaves_out_is_something_the_model_offers(model):
+    """C05, C06."""
+    settings = video(
+        model.default_duration_seconds,
+        model.name,
+        model.default_resolution,
+        model.default_aspect_ratio,
+    )
+    assert unsupported_setting(model, settings) is None
+
+
+def test_sora_makes_a_picture_move_for_ten_credits_a_second():
+    """S2-24, S2-28."""
+    assert dict(SORA_2_IMAGE.price_credits_by_duration) == {4: 40, 8: 80, 12: 120}
+    assert cost_micro_dollars(SORA_2_IMAGE, video(12)) == 1_200_000
+    defaults = (
+        SORA_2_IMAGE.default_duration_seconds,
+        SORA_2_IMAGE.default_resolution,
+        SORA_2_IMAGE.default_aspect_ratio,
+    )
+    assert defaults == (4, "auto", "auto")
+
+
+@pytest.mark.parametrize("model", [VEO_3_1_VERTEX, FAL_VEO_3_1])
+def test_veo_is_the_same_behind_every_door(model):
+    assert replace(model, name=VEO_3_1.name, provider=VEO_3_1.provider) == VEO_3_1
+
+
+WORDS = PrivatePrompt(prompt="a fox", negative_prompt="rain")
+PICTURE = PrivatePrompt(prompt="it runs", image_url="https://pictures.example/fox.png")
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "fault"),
+    [
+        (VEO_3_1, WORDS, None),
+        (VEO_3_1, PICTURE, SettingFault("image_url", "present", ("absent",))),
+        (SORA_2_IMAGE, PICTURE, None),
+        (SORA_2_IMAGE, WORDS, SettingFault("image_url", "absent", ("present",))),
+    ],
+)
+def test_a_picture_goes_to_the_models_that_need_one_and_no_others(model, prompt, fault):
+    """S2-24."""
+    assert unsupported_input(model, prompt) == fault

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 
 from domain import ledger
+from domain.catalogue import CATALOGUE
 from domain.ledger import is_expired
 from domain.ledger_state import KeyUse, LedgerSlice, Policy, Reservation, slice_keys
 from schemas.ledger import FirstAnswer
@@ -183,7 +184,7 @@ def test_a_model_nobody_sells_is_declined_before_the_credits_are_looked_at():
             "UNKNOWN_MODEL",
             sequence=1,
             balance_after=0,
-            details={"model": "sora-9", "allowed": ("veo-3.1",)},
+            details={"model": "sora-9", "allowed": tuple(CATALOGUE)},
         )
     )
 

@@ -3,6 +3,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
+from domain.catalogue import CATALOGUE
 from ingress.ports import BrokerUnavailable
 from ingress.rows import AccountRow, TransactionRow
 from tests.ingress.conftest import World
@@ -106,7 +107,9 @@ async def test_movements_come_newest_first_in_pages(world: World, ann: httpx.Asy
 
 async def test_the_models_are_listed_with_their_prices(ann: httpx.AsyncClient):
     """S2-07."""
-    (model,) = (await ann.get("/v1/models")).json()["items"]
-    assert model["name"] == "veo-3.1"
+    items = (await ann.get("/v1/models")).json()["items"]
+    model, image_model = items[0], items[-1]
+    assert [item["name"] for item in items] == list(CATALOGUE)
+    assert (image_model["needs_image"], image_model["default_resolution"]) == (True, "auto")
     assert model["price_credits_by_duration"] == {"4": 40, "6": 60, "8": 80}
     assert model["durations_seconds"] == [4, 6, 8]

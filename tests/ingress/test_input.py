@@ -27,7 +27,7 @@ async def refused(world: World, client: httpx.AsyncClient, body: object) -> dict
 @pytest.mark.parametrize(
     ("field", "value", "allowed"),
     [
-        ("model", "sora", "use one of: veo-3.1"),
+        ("model", "sora", "use one of: veo-3.1, veo-3.1-vertex, fal-veo-3.1, sora-2-image"),
         ("duration_seconds", 5, "use one of: 4, 6, 8"),
         ("duration_seconds", 0, "use one of: 4, 6, 8"),
         ("duration_seconds", -8, "use one of: 4, 6, 8"),

@@ -58,6 +58,8 @@ class ScriptedProvider:
         self.polls: list[str] = []
         self.cancels: list[str] = []
         self.can_cancel = False
+        self.poll_renews_link = False
+        self.fetches: list[str] = []
         self.before_submit_answer: Callable[[], AbstractAsyncContextManager[None]] | None = None
 
     def capabilities(self, model: str) -> Capabilities:
@@ -66,14 +68,16 @@ class ScriptedProvider:
             provider=self.name,
             accepts_idempotency_key=False,
             finds_by_reference=False,
-            can_cancel=self.can_cancel,
+            cancels="any_time" if self.can_cancel else "never",
             bills_on_failure=False,
             on_unknown_submission="fail",
+            poll_gap_seconds_min=0,
             poll_interval_seconds=POLL_INTERVAL_SECONDS,
             poll_interval_seconds_max=POLL_INTERVAL_SECONDS,
             submit_timeout_seconds=1,
             poll_timeout_seconds=1,
             url_life_seconds=60,
+            poll_renews_link=self.poll_renews_link,
         )
 
     async def submit(self, submission: Submission) -> str:
@@ -94,7 +98,8 @@ class ScriptedProvider:
 
     @asynccontextmanager
     async def fetch(self, source: str) -> AsyncIterator[AsyncIterator[bytes]]:
-        raise FetchError(f"nothing at {source}")
+        self.fetches.append(source)
+        raise FetchError(f"nothing at {source}", expired=True)
         yield  # pragma: no cover  makes this a generator
 
     async def close(self) -> None: ...

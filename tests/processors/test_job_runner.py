@@ -176,6 +176,33 @@ async def test_a_download_that_fails_for_good_fails_the_job_S0_65(lane, provider
     assert failure_code(lane) == "DOWNLOAD_FAILED"
 
 
+async def test_an_expired_link_is_renewed_by_one_more_poll(lane, provider):
+    """S0-63: the file is there still, under another link."""
+    provider.poll_renews_link = True
+    provider.poll_answers = [Finished("links/1"), Finished("links/2")]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert provider.fetches == ["links/1", "links/2"]
+    assert len(provider.polls) == 2
+
+
+@pytest.mark.parametrize("answer", [Running("running"), GONE])
+async def test_without_a_fresh_link_the_old_one_stands(lane, provider, answer):
+    provider.poll_renews_link = True
+    provider.poll_answers = [Finished("links/1"), answer]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert provider.fetches == ["links/1"]
+    assert failure_code(lane) == "DOWNLOAD_FAILED"
+
+
+async def test_a_provider_that_renews_no_links_is_not_asked_for_one(lane, provider):
+    provider.poll_answers = [Finished("links/1")]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert (provider.fetches, len(provider.polls)) == (["links/1"], 1)
+
+
 async def test_a_cancelled_job_gets_no_further_call_I40(lane, provider):
     provider.can_cancel = True
     job = reserved()

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from providers import download
-from providers.download import SIZE_BYTES_MAX, MediaFailure, download_video
+from providers.download import SIZE_BYTES_MAX, MediaFailure, Renew, download_video
 from providers.google import GoogleVeo
 from runtime.objects import FileMediaStore, StorageError
 from runtime.settings import Settings
@@ -72,7 +72,9 @@ class Trip:
     settings: Settings
     waits: list[float]
 
-    async def media(self, size_bytes_max: int = SIZE_BYTES_MAX) -> StoredMedia:
+    async def media(
+        self, size_bytes_max: int = SIZE_BYTES_MAX, renew: Renew | None = None
+    ) -> StoredMedia:
         async def noted(seconds: float) -> None:
             self.waits.append(seconds)
 
@@ -82,6 +84,7 @@ class Trip:
             source=SOURCE,
             object_key=KEY,
             settings=self.settings,
+            renew=renew,
             sleep=noted,
             size_bytes_max=size_bytes_max,
         )
@@ -123,6 +126,29 @@ async def test_the_waits_go_on_doubling(server, trip):
     trip.set(download_attempts_max=4)
     assert await trip.media() == MEDIA
     assert trip.waits == [1.0, 2.0, 4.0]
+
+
+async def test_an_expired_link_is_renewed_once_and_at_once(server, trip):
+    """The second time it is a failed attempt like any other; the fresh link stays."""
+    renewals: list[str] = []
+
+    async def renew() -> str:
+        renewals.append("renewed")
+        return "files/fresh"
+
+    server.replies(GONE, GONE, GONE, SENT)
+    assert await trip.media(renew=renew) == MEDIA
+    assert (renewals, trip.waits) == (["renewed"], [1.0, 2.0])
+    fresh = "/v1beta/files/fresh:download?alt=media"
+    assert [request.target for request in server.received][1:] == [fresh] * 3
+
+
+async def test_a_fault_that_is_no_expiry_renews_nothing(server, trip):
+    async def renew() -> str:
+        raise AssertionError("asked for a fresh link")
+
+    server.replies(answer(500), cut, SENT)
+    assert await trip.media(renew=renew) == MEDIA
 
 
 async def test_a_source_that_is_gone_for_good_fails_the_job(server, trip):
@@ -281,7 +307,7 @@ async def test_a_worker_that_stops_in_the_middle_leaves_nothing_behind(server, t
 
 async def test_many_small_writes_make_the_same_file(server, trip, monkeypatch):
     monkeypatch.setattr(download, "WRITE_BYTES", 1)
-    monkeypatch.setattr("providers.google.CHUNK_BYTES", 7)
+    monkeypatch.setattr("providers.connections.CHUNK_BYTES", 7)
     server.replies(SENT)
     assert await trip.media() == MEDIA
 

@@ -82,6 +82,17 @@ async def test_anything_but_the_whole_file_is_a_failed_fetch(veo, server, reply)
     assert raised.value.__context__ is None or raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize(
+    ("status", "expired"), [(403, True), (404, True), (410, True), (401, False), (503, False)]
+)
+async def test_a_file_whose_time_is_over_says_so(veo, server, status, expired):
+    """S0-54."""
+    server.replies(answer(status))
+    with pytest.raises(FetchError) as raised:
+        await fetched(veo)
+    assert raised.value.expired == expired
+
+
 @pytest.mark.parametrize("source", ["", "files", "ftp://host/file", "https://host", "http://[x/y"])
 async def test_a_source_that_is_no_address_is_a_failed_fetch(veo, server, source):
     server.replies(answer(200, CONTENT))

@@ -1,0 +1,61 @@
+"""Stands where a provider has no key: orders surely begin nothing, other calls may be repeated."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from domain.failures import ProviderFault
+from providers.capabilities import CAPABILITIES, records_of
+from providers.protocol import Capabilities, FetchError, PollAnswer, ProviderError, Submission
+
+
+class Unconfigured:
+    """The adapter of a provider that this worker was given no key for."""
+
+    def __init__(
+        self,
+        name: str,
+        variable: str,
+        poll_interval_seconds: float | None = None,
+        records: Mapping[str, Capabilities] = CAPABILITIES,
+    ) -> None:
+        self.name = name
+        self._message = f"{variable} is not set"
+        self._records = records_of(name, records, poll_interval_seconds)
+
+    def capabilities(self, model: str) -> Capabilities:
+        """Give the record of one catalogue model, with the operator's poll interval if set."""
+        return self._records[model]
+
+    async def submit(self, submission: Submission) -> str:  # noqa: ARG002  the protocol's
+        """Refuse.
+
+        Raises: ProviderError: permanent, and nothing was begun.
+        """
+        raise ProviderError(ProviderFault(kind="permanent", started="no", message=self._message))
+
+    async def poll(self, model: str, operation_id: str) -> PollAnswer:  # noqa: ARG002  the protocol's
+        """Put off: the key may come back before the job's time is over.
+
+        Raises: ProviderError: transient.
+        """
+        raise ProviderError(
+            ProviderFault(kind="transient", started="unknown", message=self._message)
+        )
+
+    async def cancel(self, model: str, operation_id: str) -> None:
+        """Do nothing: nobody could be told."""
+
+    def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """Refuse.
+
+        Raises: FetchError.
+        """
+        return self._fetched(source)
+
+    async def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+    @asynccontextmanager
+    async def _fetched(self, source: str) -> AsyncIterator[AsyncIterator[bytes]]:  # noqa: ARG002  the protocol's
+        raise FetchError(self._message)
+        yield  # pragma: no cover  makes this a generator
