@@ -7,6 +7,8 @@ is the lanes' part (decision 0003).
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Protocol
 
 import faust
@@ -84,6 +86,8 @@ def create_app(name: str, settings: Settings, topics: Iterable[str], lanes: Lane
         broker=brokers,
         processing_guarantee="at_least_once",
         store="memory://",
+        # Faust makes this folder at every start; with stores in memory nothing is ever put there.
+        datadir=Path(gettempdir()) / "tapeworks-faust",
         key_serializer="raw",
         value_serializer="raw",
         broker_session_timeout=settings.session_timeout_seconds,
