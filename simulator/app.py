@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from simulator import veo, vertex
+from simulator import fal, veo, vertex
 from simulator.control import answer_bad_switch, control_routes
 from simulator.google_errors import GoogleError, answer_google_error, unknown
 from simulator.studio import Studio
@@ -21,6 +21,7 @@ GENERATION_SECONDS = 5.0
 PROVIDERS: dict[str, Callable[[FastAPI, Studio], None]] = {
     veo.PROVIDER: veo.register,
     vertex.PROVIDER: vertex.register,
+    fal.PROVIDER: fal.register,
 }
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
