@@ -9,6 +9,9 @@ from simulator.studio import Order
 from simulator.veo_request import PARAMETERS, choice, order_of, read_body, refuse_others, typed
 
 STORAGE_SCHEME = "gs://"
+# In the spelling of the documents, and in that of google-genai 2.34.0.
+QUALITIES = ("optimized", "lossless", "OPTIMIZED", "LOSSLESS")
+RESIZE_MODES = ("pad", "crop", "PAD", "CROP")
 FPS = 24  # what the model makes, and so all that may be asked for
 _PARAMETERS = PARAMETERS | {
     "compressionQuality",
@@ -27,8 +30,8 @@ def read_vertex_order(model: str, document: object) -> Order:
     """
     prompt, parameters = read_body(document)
     refuse_others(parameters, _PARAMETERS)
-    choice(parameters, "compressionQuality", ("optimized", "lossless"), "optimized")
-    choice(parameters, "resizeMode", ("pad", "crop"), "pad")
+    choice(parameters, "compressionQuality", QUALITIES, QUALITIES[0])
+    choice(parameters, "resizeMode", RESIZE_MODES, RESIZE_MODES[0])
     typed(parameters, "generateAudio", bool, "a boolean")
     typed(parameters, "pubsubTopic", str, "a string")
     if parameters.get("fps", FPS) != FPS:
