@@ -1,6 +1,7 @@
 """A simulator on a free port, served as it is in production, and a client of its wire format."""
 
 import base64
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -29,9 +30,11 @@ class Wire:
     provider = "google"
     headers: Mapping[str, str] = {"x-goog-api-key": "key"}
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, trust: ssl.SSLContext | bool = True) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, headers=self.headers, timeout=DEADLINE_SECONDS)
+        self.http = httpx.Client(
+            base_url=url, headers=self.headers, verify=trust, timeout=DEADLINE_SECONDS
+        )
         self.http.get("/healthz").raise_for_status()
 
     def submit(
