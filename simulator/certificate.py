@@ -62,6 +62,7 @@ def _usable(pair: KeyPair, names: tuple[str, ...]) -> bool:
 def _make(pair: KeyPair, names: tuple[str, ...]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pair.key.touch(mode=0o600)
+    pair.key.chmod(0o600)  # also one that lay there before
     pair.key.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,

@@ -89,6 +89,15 @@ def test_backwards_is_completed_then_in_progress_then_completed_for_good(fal):
     assert fal.row("fault", "billed") == ("backwards", True)
 
 
+def test_backwards_does_not_bring_a_cancelled_request_to_life(fal):
+    fal.clock(3600)
+    fal.fault("backwards")
+    request = fal.queued()
+    fal.cancel(request)
+    seen = [fal.status(request).json()["status"] for _ in range(3)]
+    assert seen == ["COMPLETED"] * 3
+
+
 def test_never_finish_runs_for_ever(fal):
     fal.fault("never_finish")
     request = fal.queued()
