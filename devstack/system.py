@@ -90,6 +90,11 @@ class TapeSystem:
         defaults = {
             "GOOGLE_AI_API_KEY": self._secrets.get("provider_key"),
             "GOOGLE_AI_BASE_URL": simulator_url,
+            "VERTEX_AI_API_KEY": self._secrets.get("provider_key"),
+            "VERTEX_AI_BASE_URL": simulator_url,
+            "VERTEX_AI_STORAGE_URL": simulator_url,
+            "FAL_KEY": self._secrets.get("provider_key"),
+            "FAL_QUEUE_BASE_URL": simulator_url,
             "TAPEWORKS_POLL_INTERVAL_SECONDS": SIMULATOR_POLL_INTERVAL_SECONDS,
             "TAPEWORKS_MEDIA_SIGNING_KEY": self._secrets.get("media_signing_key"),
             "TAPE_ADMIN_KEY": self._secrets.get("admin_key", prefix="tw_"),

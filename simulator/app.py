@@ -12,12 +12,18 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
-from simulator import veo
+from simulator import fal, veo, vertex
 from simulator.control import answer_bad_switch, control_routes
+from simulator.google_errors import GoogleError, answer_google_error, unknown
 from simulator.studio import Studio
 
 GENERATION_SECONDS = 5.0
-PROVIDERS: dict[str, Callable[[FastAPI, Studio], None]] = {veo.PROVIDER: veo.register}
+PROVIDERS: dict[str, Callable[[FastAPI, Studio], None]] = {
+    veo.PROVIDER: veo.register,
+    vertex.PROVIDER: vertex.register,
+    fal.PROVIDER: fal.register,
+}
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(
@@ -45,6 +51,11 @@ def create_app(
     app.add_exception_handler(ClientDisconnect, answer_nobody)
     for register in PROVIDERS.values():
         register(app, studio)
+    # Last, as the first route that fits is taken: whatever else is asked under Google's versions.
+    for version in sorted({*veo.VERSIONS, *vertex.VERSIONS}):
+        path = f"{version}/{{path:path}}"
+        app.add_api_route(path, unknown, methods=METHODS, include_in_schema=False)
+    app.add_exception_handler(GoogleError, answer_google_error)
     return app
 
 

@@ -38,6 +38,15 @@ class FaultKind(StrEnum):
     EXPIRED_LINK = "expired_link"
 
 
+# Kinds under which a submission starts nothing.
+REFUSING_KINDS = frozenset(
+    {
+        FaultKind.ERROR_500,
+        FaultKind.ERROR_429,
+        FaultKind.REFUSE_400,
+        FaultKind.HANG,
+    }
+)
 DOWNLOAD_KINDS = frozenset(
     {
         FaultKind.CORRUPT_DOWNLOAD,
@@ -82,7 +91,9 @@ class FaultBoard:
     """The armed faults, in the order in which they were set; the first that strikes wins."""
 
     def __init__(self, seed: int) -> None:
-        self._dice = random.Random(seed)  # noqa: S311  runs must be repeatable, not secret
+        self._seed = seed
+        # Dice for each provider: what one receives must not change what strikes another.
+        self._dice: dict[str, random.Random] = {}
         self._armed: list[Fault] = []
 
     def arm(self, fault: Fault) -> None:
@@ -105,12 +116,18 @@ class FaultBoard:
             if fault.provider != provider or (fault.prompt_contains or "") not in prompt:
                 continue
             if fault.rate is not None:
-                if self._dice.random() < fault.rate:
+                if self._dice_of(provider).random() < fault.rate:
                     return fault
                 continue
             self._use_up(index, fault)
             return fault
         return None
+
+    def _dice_of(self, provider: str) -> random.Random:
+        if provider not in self._dice:
+            # Repeatable, not secret.
+            self._dice[provider] = random.Random(f"{provider} {self._seed}")  # noqa: S311  as said above
+        return self._dice[provider]
 
     def _use_up(self, index: int, fault: Fault) -> None:
         assert fault.next_n is not None

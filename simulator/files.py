@@ -33,6 +33,7 @@ class _StoredFile:
     fault: FaultKind | None
     faulty_downloads: int | None
     downloads: int = 0
+    announced: bool = False
 
 
 class FileStore:
@@ -54,7 +55,26 @@ class FileStore:
         file = self._files.get(file_id)
         if file is None:
             return None
-        fault = self._fault_of_next_download(file)
+        return await self._delivered(file, self._fault_of_next_download(file))
+
+    async def inline(self, file_id: str) -> Download | None:
+        """Return the file for an answer that says in one that it is done and what came of it.
+
+        The first such answer is not counted as a download: a client may read there only that the
+        file is ready, and ask again to get it. No link can have expired by then.
+        """
+        file = self._files.get(file_id)
+        if file is None or file.announced:
+            return await self.download(file_id)
+        file.announced = True
+        fault = None if file.fault is FaultKind.EXPIRED_LINK else file.fault
+        return await self._delivered(file, fault)
+
+    def close(self) -> None:
+        """Stop rendering."""
+        self._renderer.shutdown(cancel_futures=True)
+
+    async def _delivered(self, file: _StoredFile, fault: FaultKind | None) -> Download | None:
         if fault is FaultKind.EXPIRED_LINK:
             return None
         if fault is FaultKind.HTML_DOWNLOAD:
@@ -62,10 +82,6 @@ class FileStore:
         loop = asyncio.get_running_loop()
         video = await loop.run_in_executor(self._renderer, self._clips.video, file.clip)
         return Download(_spoiled(video, fault), VIDEO_TYPE)
-
-    def close(self) -> None:
-        """Stop rendering."""
-        self._renderer.shutdown(cancel_futures=True)
 
     def _fault_of_next_download(self, file: _StoredFile) -> FaultKind | None:
         file.downloads += 1

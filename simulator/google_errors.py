@@ -5,12 +5,17 @@ Source: google.rpc.Status over JSON; AIP-193.
 
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
+from simulator.faults import Fault, FaultKind
+from simulator.intake import RETRY_SECONDS
+
 _RPC = "type.googleapis.com/google.rpc"
+WRONG_KEY = "invalid"
 _STATUS_OF_HTTP = {
     400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
@@ -46,6 +51,26 @@ async def answer_google_error(_: Request, error: Exception) -> JSONResponse:
     return error.answer()
 
 
+def fault_answer(fault: Fault) -> Response:
+    """Return the answer that a fault gives to a submission in place of the usual one."""
+    match fault.kind:
+        case FaultKind.ERROR_429:
+            seconds = RETRY_SECONDS if fault.seconds is None else fault.seconds
+            error = exhausted(seconds)
+        case FaultKind.REFUSE_400:
+            error = invalid_argument("Your use case is currently not supported.")
+        case FaultKind.HANG:
+            error = GoogleError(504, "The request did not finish in time.")
+        case _:
+            error = GoogleError(500, "An internal error has occurred.")
+    return error.answer()
+
+
+async def unknown(request: Request) -> Response:
+    """Answer what no provider of Google's knows."""
+    raise not_found(f"{request.method} {request.url.path}")
+
+
 def invalid_argument(message: str) -> GoogleError:
     """Return the answer to a request that can never succeed."""
     return GoogleError(400, message)
@@ -61,24 +86,34 @@ def check_key(request: Request) -> None:
 
     Raises: GoogleError: 403 without a key, 400 with a wrong one, as the real API does.
     """
-    key = request.headers.get("x-goog-api-key") or request.query_params.get("key")
+    key = api_key(request)
     if not key:
         raise GoogleError(
             403,
             "Method doesn't allow unregistered callers (callers without established identity). "
             "Please use API Key or other form of API consumer identity to call this API.",
         )
-    if key == "invalid":
-        raise GoogleError(
-            400,
-            "API key not valid. Please pass a valid API key.",
-            {
-                "@type": f"{_RPC}.ErrorInfo",
-                "reason": "API_KEY_INVALID",
-                "domain": "googleapis.com",
-                "metadata": {"service": "generativelanguage.googleapis.com"},
-            },
-        )
+    if key == WRONG_KEY:
+        raise key_not_valid("generativelanguage.googleapis.com")
+
+
+def api_key(request: Request) -> str | None:
+    """Return the API key of a request, from its header or its query."""
+    return request.headers.get("x-goog-api-key") or request.query_params.get("key")
+
+
+def key_not_valid(service: str) -> GoogleError:
+    """Return the answer to a request with a key that nobody was given."""
+    return GoogleError(
+        400,
+        "API key not valid. Please pass a valid API key.",
+        {
+            "@type": f"{_RPC}.ErrorInfo",
+            "reason": "API_KEY_INVALID",
+            "domain": "googleapis.com",
+            "metadata": {"service": service},
+        },
+    )
 
 
 def exhausted(retry_seconds: float) -> GoogleError:

@@ -17,11 +17,23 @@ FILE_NAME = "simulator.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
+class Cancellation:
+    """The end of an operation by its client's will. `billed`: it had started before."""
+
+    operation_id: str
+    billed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One submission, with the operation it started; or, without one, the clearing of all rows."""
+    """One submission, with the operation it started; or one cancellation.
+
+    An entry without any of them is the clearing of all rows.
+    """
 
     submission: Submission | None = None
     operation: Operation | None = None
+    cancellation: Cancellation | None = None
 
 
 class Journal:

@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
+import ssl
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -49,6 +52,14 @@ class CuttableProtocol(H11Protocol):
             self.transport.abort()
         else:
             super().shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class TlsDoor:
+    """A listening socket behind which TLS is spoken."""
+
+    listener: socket.socket
+    context: ssl.SSLContext
 
 
 async def cut_connection(request: Request) -> None:
@@ -103,7 +114,36 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def build_server(app: FastAPI) -> uvicorn.Server:
+class TwoDoorServer(uvicorn.Server):
+    """A server (of uvicorn 0.54) that takes TLS on one more socket, in the same event loop.
+
+    `tests/simulator/test_tls.py` pins that both doors lead to the same simulator.
+    """
+
+    def __init__(self, config: uvicorn.Config, door: TlsDoor | None) -> None:
+        super().__init__(config)
+        self._door = door
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the plain sockets, then the one with TLS."""
+        await super().startup(sockets)
+        if self._door is None:
+            return
+        protocol = partial(
+            CuttableProtocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        loop = asyncio.get_running_loop()
+        self.servers.append(
+            await loop.create_server(
+                protocol, sock=self._door.listener, ssl=self._door.context, backlog=BACKLOG
+            )
+        )
+
+
+def build_server(app: FastAPI, door: TlsDoor | None = None) -> uvicorn.Server:
     """Return a quiet server; give it listening sockets with `run(sockets=...)`."""
     config = uvicorn.Config(
         app,
@@ -116,4 +156,4 @@ def build_server(app: FastAPI) -> uvicorn.Server:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return uvicorn.Server(config)
+    return TwoDoorServer(config, door)

@@ -7,8 +7,8 @@ from typing import Literal
 from simulator.clock import GenerationClock
 from simulator.faults import Fault, FaultBoard, FaultKind
 from simulator.files import FileStore
-from simulator.journal import Entry, Journal
-from simulator.operations import Operation, Operations, new_id
+from simulator.journal import Cancellation, Entry, Journal
+from simulator.operations import Operation, Operations, OperationState, new_id
 from simulator.submissions import Submission, SubmissionLedger
 from simulator.video import Clip
 
@@ -21,6 +21,19 @@ class Ticket:
     model: str
     prompt: str | None
     received_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a submission asks for, whoever provides it.
+
+    `storage_uri` and `queue_share`: see `Operation`.
+    """
+
+    clip: Clip
+    samples: int = 1
+    storage_uri: str | None = None
+    queue_share: float = 0.0
 
 
 class Studio:
@@ -53,9 +66,8 @@ class Studio:
     def accept(
         self,
         ticket: Ticket,
-        clip: Clip,
+        order: Order,
         *,
-        samples: int,
         fault: Fault | None,
         status: int | Literal["dropped"],
     ) -> Operation:
@@ -68,12 +80,14 @@ class Studio:
             operation_id=new_id(),
             provider=ticket.provider,
             model=ticket.model,
-            clip=clip,
-            file_ids=tuple(new_id() for _ in range(samples)),
+            clip=order.clip,
+            file_ids=tuple(new_id() for _ in range(order.samples)),
             accepted_at=self.clock.unix_seconds(),
             generation_seconds=self.clock.generation_seconds,
             fault=kind,
             faulty_downloads=fault.downloads if fault else None,
+            queue_share=order.queue_share,
+            storage_uri=order.storage_uri,
         )
         row = _row(
             ticket,
@@ -84,6 +98,17 @@ class Studio:
         )
         self._record(Entry(row, operation))
         return operation
+
+    def cancel(self, operation: Operation) -> OperationState:
+        """End an operation unless it is over; return in which state it was.
+
+        Guarantee: what had not started is not billed any more; what ran stays billed.
+        """
+        state = self.operations.state(operation)
+        if state in {OperationState.QUEUED, OperationState.RUNNING}:
+            started = state is OperationState.RUNNING
+            self._record(Entry(cancellation=Cancellation(operation.operation_id, started)))
+        return state
 
     def clear_submissions(self) -> int:
         """Empty the count, not the work; return how many rows there were."""
@@ -100,6 +125,9 @@ class Studio:
         self._apply(entry)
 
     def _apply(self, entry: Entry) -> None:
+        if entry.cancellation is not None:
+            self._apply_cancellation(entry.cancellation)
+            return
         if entry.submission is None:
             self.submissions.clear()
             return
@@ -107,6 +135,11 @@ class Studio:
         if entry.operation is not None:
             self.operations.add(entry.operation)
             self.files.add(entry.operation)
+
+    def _apply_cancellation(self, cancellation: Cancellation) -> None:
+        self.operations.cancel(cancellation.operation_id)
+        if not cancellation.billed:
+            self.submissions.unbill(cancellation.operation_id)
 
 
 def _row(

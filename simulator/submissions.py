@@ -1,7 +1,7 @@
 """The count of paid work: one row for every submission that any provider received."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from simulator.faults import FaultKind
@@ -37,6 +37,12 @@ class SubmissionLedger:
     def add(self, row: Submission) -> None:
         """Add a row at the end."""
         self._rows.append(row)
+
+    def unbill(self, operation: str) -> None:
+        """Take back the bill of an operation; none is there if the rows were cleared meanwhile."""
+        for index, row in enumerate(self._rows):
+            if row.operation == operation:
+                self._rows[index] = replace(row, billed=False)
 
     def clear(self) -> int:
         """Forget all rows; return how many there were."""

@@ -3,24 +3,20 @@
 Source: the wire of google-genai 2.34.0; `tests/simulator/test_google_sdk.py` runs it against this.
 """
 
-from typing import Literal
-
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
-from simulator.faults import Fault, FaultKind
 from simulator.google_errors import (
     GoogleError,
-    answer_google_error,
     check_key,
-    exhausted,
+    fault_answer,
     invalid_argument,
     not_found,
 )
+from simulator.intake import read_document, take_in
 from simulator.operations import Operation, OperationState
-from simulator.server import BodyTooLargeError, bounded_body, cut_connection, hold
-from simulator.studio import Studio, Ticket
-from simulator.veo_request import VeoOrder, prompt_of, read_document, read_order
+from simulator.studio import Studio
+from simulator.veo_request import prompt_of, read_order
 
 PROVIDER = "google"
 VERSIONS = ("/v1", "/v1beta")
@@ -39,8 +35,6 @@ FILTERED_REASON = (
     "Sorry, we can't create this video because the prompt may go against our usage guidelines. "
     "You have not been charged for this attempt. Please change the prompt and try again."
 )
-HANG_SECONDS = 60.0  # longer than a client should wait for the answer to a submission
-RETRY_SECONDS = 1.0  # what a 429 asks for if the fault does not say
 
 
 def register(app: FastAPI, studio: Studio) -> None:
@@ -50,15 +44,8 @@ def register(app: FastAPI, studio: Studio) -> None:
     router.add_api_route("/models/{model}:predictLongRunning", veo.submit, methods=["POST"])
     router.add_api_route("/models/{model}/operations/{operation_id}", veo.poll, methods=["GET"])
     router.add_api_route("/files/{file_id}:download", veo.download, methods=["GET"])
-    router.add_api_route("/{path:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
     for version in VERSIONS:
         app.include_router(router, prefix=version)
-    app.add_exception_handler(GoogleError, answer_google_error)
-
-
-async def unknown(request: Request) -> Response:
-    """Answer what this simulator does not know."""
-    raise not_found(f"{request.method} {request.url.path}")
 
 
 class Veo:
@@ -69,10 +56,7 @@ class Veo:
 
     async def submit(self, request: Request, model: str) -> Response:
         """Start a generation, or fail in the way that the next fault says."""
-        try:
-            document = read_document(await bounded_body(request))
-        except BodyTooLargeError:
-            document = None
+        document = await read_document(request)
         ticket = self._studio.receive(PROVIDER, model, prompt_of(document))
         try:
             check_key(request)
@@ -82,30 +66,23 @@ class Veo:
         except GoogleError as error:
             self._studio.refuse(ticket, error.http_status)
             raise
-        fault = self._studio.faults.draw(PROVIDER, order.clip.prompt)
-        if fault and (refusal := _refusal(fault)):
-            return await self._refused(request, ticket, fault, refusal)
-        return await self._accepted(request, ticket, order, fault)
+        return await take_in(
+            self._studio, request, ticket, order, accepted=_accepted, fault_answer=fault_answer
+        )
 
     async def poll(self, request: Request, model: str, operation_id: str) -> Response:
         """Tell how far a generation is."""
         check_key(request)
-        operation = self._studio.operations.find(PROVIDER, model, operation_id)
-        if operation is None:
+        operation = self._studio.operations.find(PROVIDER, operation_id)
+        if operation is None or operation.model != model:
             raise not_found(f"Operation models/{model}/operations/{operation_id}")
         answer: dict[str, object] = {"name": _name(operation)}
-        match self._studio.operations.poll(operation):
-            case OperationState.RUNNING:
-                pass
-            case OperationState.DONE:
-                samples = [{"video": {"uri": _file_url(id_)}} for id_ in operation.file_ids]
-                answer |= _done({"generatedSamples": samples})
-            case OperationState.FILTERED:
-                count = len(operation.file_ids)
-                reasons = [FILTERED_REASON]
-                answer |= _done(
-                    {"raiMediaFilteredCount": count, "raiMediaFilteredReasons": reasons}
-                )
+        state = self._studio.operations.poll(operation)
+        if state is OperationState.DONE:
+            samples = [{"video": {"uri": _file_url(id_)}} for id_ in operation.file_ids]
+            answer |= _done({"generatedSamples": samples})
+        elif state is OperationState.FILTERED:
+            answer |= _done(filtered(operation))
         return JSONResponse(answer)
 
     async def download(self, request: Request, file_id: str) -> Response:
@@ -118,45 +95,17 @@ class Veo:
             raise not_found(f"File files/{file_id}")
         return Response(download.body, media_type=download.media_type)
 
-    async def _refused(
-        self, request: Request, ticket: Ticket, fault: Fault, refusal: GoogleError
-    ) -> Response:
-        self._studio.refuse(ticket, refusal.http_status, fault.kind)
-        if fault.kind is FaultKind.HANG:
-            seconds = HANG_SECONDS if fault.seconds is None else fault.seconds
-            await hold(request, seconds)
-        return refusal.answer()
 
-    async def _accepted(
-        self, request: Request, ticket: Ticket, order: VeoOrder, fault: Fault | None
-    ) -> Response:
-        operation = self._studio.accept(
-            ticket, order.clip, samples=order.samples, fault=fault, status=_status(fault)
-        )
-        if operation.fault is FaultKind.DROP_ANSWER:
-            await cut_connection(request)
-        if operation.fault is FaultKind.ERROR_AFTER_ACCEPT:
-            return GoogleError(500, "An internal error has occurred.").answer()
-        return JSONResponse({"name": _name(operation)})
+def _accepted(operation: Operation) -> Response:
+    return JSONResponse({"name": _name(operation)})
 
 
-def _refusal(fault: Fault) -> GoogleError | None:
-    """Return the answer of a fault that starts nothing; None for the other kinds."""
-    if fault.kind is FaultKind.ERROR_500:
-        return GoogleError(500, "An internal error has occurred.")
-    if fault.kind is FaultKind.ERROR_429:
-        return exhausted(RETRY_SECONDS if fault.seconds is None else fault.seconds)
-    if fault.kind is FaultKind.REFUSE_400:
-        return invalid_argument("Your use case is currently not supported.")
-    if fault.kind is FaultKind.HANG:
-        return GoogleError(504, "The request did not finish in time.")
-    return None
-
-
-def _status(fault: Fault | None) -> int | Literal["dropped"]:
-    if fault and fault.kind is FaultKind.DROP_ANSWER:
-        return "dropped"
-    return 500 if fault and fault.kind is FaultKind.ERROR_AFTER_ACCEPT else 200
+def filtered(operation: Operation) -> dict[str, object]:
+    """Return what stands in place of the videos that Google's filter withheld."""
+    return {
+        "raiMediaFilteredCount": len(operation.file_ids),
+        "raiMediaFilteredReasons": [FILTERED_REASON],
+    }
 
 
 def _name(operation: Operation) -> str:

@@ -5,12 +5,10 @@ every duration.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from simulator.google_errors import invalid_argument
+from simulator.studio import Order
 from simulator.video import Clip
 
 DURATIONS_SECONDS = (4, 6, 8)
@@ -23,7 +21,7 @@ SIZES = {
 }
 PERSON_GENERATION = ("allow_all", "allow_adult", "dont_allow")
 _MEDIA = ("image", "video", "lastFrame", "referenceImages")
-_PARAMETERS = frozenset(
+PARAMETERS = frozenset(
     {
         "aspectRatio",
         "durationSeconds",
@@ -37,22 +35,6 @@ _PARAMETERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class VeoOrder:
-    """What a submission asks for."""
-
-    clip: Clip
-    samples: int
-
-
-def read_document(body: bytes) -> object:
-    """Return the JSON value of a body, or None if it is no JSON."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def prompt_of(document: object) -> str | None:
     """Return the prompt of a body that may be wrong elsewhere, for the count of submissions."""
     match document:
@@ -62,25 +44,51 @@ def prompt_of(document: object) -> str | None:
             return None
 
 
-def read_order(model: str, document: object) -> VeoOrder:
+def read_order(model: str, document: object) -> Order:
     """Return what a body asks for.
+
+    Raises: GoogleError, 400, that names the field.
+    """
+    prompt, parameters = read_body(document)
+    refuse_others(parameters, PARAMETERS)
+    return order_of(model, prompt, parameters)
+
+
+def read_body(document: object) -> tuple[str, dict[str, Any]]:
+    """Return the prompt and the parameters of a body, whichever parameters they are.
 
     Raises: GoogleError, 400, that names the field.
     """
     if not isinstance(document, dict):
         raise invalid_argument("Invalid JSON payload: must be an object of at most 64 MiB.")
-    prompt = _prompt(document)
-    parameters = _parameters(document)
-    ratio = _choice(parameters, "aspectRatio", ("16:9", "9:16"), "16:9")
-    resolution = _choice(parameters, "resolution", ("720p", "1080p"), "720p")
+    return _prompt(document), _parameters(document)
+
+
+def refuse_others(parameters: Mapping[str, Any], names: frozenset[str]) -> None:
+    """Refuse parameters that a model does not have.
+
+    Raises: GoogleError, 400, that names the parameter.
+    """
+    for name in parameters:
+        if name not in names:
+            raise invalid_argument(f"`{name}` isn't supported by this model. Please remove it.")
+
+
+def order_of(model: str, prompt: str, parameters: Mapping[str, Any]) -> Order:
+    """Return what a prompt and the parameters that every Veo has ask for.
+
+    Raises: GoogleError, 400, that names the parameter.
+    """
+    ratio = choice(parameters, "aspectRatio", ("16:9", "9:16"), "16:9")
+    resolution = choice(parameters, "resolution", ("720p", "1080p"), "720p")
     duration = _number(parameters, "durationSeconds", DURATIONS_SECONDS, 8)
     samples = _number(parameters, "sampleCount", range(1, SAMPLES_MAX + 1), 1)
-    _choice(parameters, "personGeneration", PERSON_GENERATION, "allow_all")
-    _typed(parameters, "negativePrompt", str, "a string")
-    _typed(parameters, "enhancePrompt", bool, "a boolean")
+    choice(parameters, "personGeneration", PERSON_GENERATION, "allow_all")
+    typed(parameters, "negativePrompt", str, "a string")
+    typed(parameters, "enhancePrompt", bool, "a boolean")
     width, height = SIZES[resolution, ratio]
     caption = f"Simulated video, not billed. {model}, {duration} s, {width} x {height}"
-    return VeoOrder(Clip(prompt, duration, width, height, caption), samples)
+    return Order(Clip(prompt, duration, width, height, caption), samples)
 
 
 def _prompt(document: Mapping[str, Any]) -> str:
@@ -102,9 +110,6 @@ def _parameters(document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(parameters, dict):
         raise invalid_argument("parameters: must be an object.")
     named = {_camel_case(name): value for name, value in parameters.items()}
-    for name in named:
-        if name not in _PARAMETERS:
-            raise invalid_argument(f"`{name}` isn't supported by this model. Please remove it.")
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -113,7 +118,11 @@ def _camel_case(name: str) -> str:
     return head + "".join(word.capitalize() for word in words)
 
 
-def _choice(parameters: Mapping[str, Any], name: str, choices: tuple[str, ...], usual: str) -> str:
+def choice(parameters: Mapping[str, Any], name: str, choices: tuple[str, ...], usual: str) -> str:
+    """Return a parameter that has a few values.
+
+    Raises: GoogleError, 400.
+    """
     value = parameters.get(name, usual)
     if value not in choices:
         raise invalid_argument(f"parameters.{name}: must be one of {', '.join(choices)}.")
@@ -132,6 +141,10 @@ def _number(
     return int(value)
 
 
-def _typed(parameters: Mapping[str, Any], name: str, kind: type, called: str) -> None:
+def typed(parameters: Mapping[str, Any], name: str, kind: type, called: str) -> None:
+    """Check a parameter that need not be there.
+
+    Raises: GoogleError, 400.
+    """
     if name in parameters and not isinstance(parameters[name], kind):
         raise invalid_argument(f"parameters.{name}: must be {called}.")

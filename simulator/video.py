@@ -22,11 +22,14 @@ from PIL import Image, ImageDraw
 
 from simulator.picture import FPS, blank_picture, draw_band, prompt_picture
 
-# The longest clip of any provider served here; frames of longer ones are not prepared.
-DURATION_SECONDS_MAX = 8
+# Frames are prepared for clips of up to 8 s, which is Veo's longest, and only where a longer one is
+# asked for up to 12 s, which is the longest of any provider served here.
+DURATIONS_PREPARED = (8, 12)
+DURATION_SECONDS_MAX = DURATIONS_PREPARED[-1]
 # Bytes of finished videos kept: about 400 of them at 40 to 150 kB.
 CACHE_BYTES_MAX = 32 * 2**20
-# Sizes whose moving frames are kept: 720p and 1080p, lying and standing; 40 to 60 kB each.
+# Sizes and durations whose moving frames are kept: 720p and 1080p, lying and standing; 40 to 100 kB
+# each.
 PREPARED_SIZES_MAX = 8
 
 SLICES = 4
@@ -88,7 +91,8 @@ def render(clip: Clip) -> bytes:
     picture = prompt_picture(clip.prompt, clip.caption, size, band_top)
     # 1. One encoded picture with the prompt, 2. the frames that every video of this size shares.
     first = next(_encoded(size, [_frame(picture, band_top, _tint(clip.prompt))]))
-    moving = _moving_frames(clip.width, clip.height)[: clip.duration_seconds * FPS - 1]
+    seconds = next(each for each in DURATIONS_PREPARED if clip.duration_seconds <= each)
+    moving = _moving_frames(clip.width, clip.height, seconds)[: clip.duration_seconds * FPS - 1]
     return _mp4(size, (first, *moving))
 
 
@@ -105,14 +109,14 @@ def _tint(prompt: str) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=PREPARED_SIZES_MAX)
-def _moving_frames(width: int, height: int) -> tuple[bytes, ...]:
+def _moving_frames(width: int, height: int, seconds: int) -> tuple[bytes, ...]:
     """Encode all frames but the first: nothing above the band changes, whatever stands there."""
     size, band_top = (width, height), _band_top(height)
     picture = blank_picture(size, band_top)
     draw = ImageDraw.Draw(picture)
 
     def frames() -> Iterator[av.VideoFrame]:
-        for number in range(DURATION_SECONDS_MAX * FPS):
+        for number in range(seconds * FPS):
             draw_band(draw, size, band_top, frame=number)
             yield _frame(picture, band_top, (_NEUTRAL_CHROMA, _NEUTRAL_CHROMA))
 

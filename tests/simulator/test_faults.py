@@ -193,7 +193,7 @@ def test_cleared_faults_strike_no_more(wire):
     [
         ({"kind": "none"}, "kind"),
         ({"kind": None}, "kind"),
-        ({"provider": "fal"}, "provider"),
+        ({"provider": "openai"}, "provider"),
         ({"next_n": 0}, "next_n"),
         ({"next_n": None}, "next_n, rate"),
         ({"rate": 0.5}, "next_n, rate"),

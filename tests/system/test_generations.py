@@ -217,6 +217,15 @@ def test_history_is_newest_first_in_stable_pages_C09(system):
     assert seen == [f"page {number}" for number in (4, 3, 2, 1, 0)]
 
 
+@pytest.mark.parametrize("model", ["veo-3.1-vertex", "fal-veo-3.1"])
+def test_a_model_of_another_provider_is_the_same_job_to_its_client_S2_30(system, model):
+    customer = system.new_account(100)
+    with customer.client() as client:
+        job = until_ended(client, post(client, model=model).json()["id"])
+    assert (job["status"], job["model"]) == ("completed", model), job["error"]
+    assert job["video"]["duration_ms"] == 4000
+
+
 FAULTS = [
     pytest.param("error_500", "SUBMISSION_UNKNOWN", id="500 at the submission"),
     pytest.param("refuse_400", "PROVIDER_REJECTED", id="400 at the submission"),
