@@ -1,14 +1,19 @@
-"""The failures a job can end in, each with its code, its words and its category.
+"""The failures a job can end in: what its owner is told, and what an operator is.
 
+Each has a stable code, a category (the row of the refund table that it falls under) and details.
 Source: S0-78 to S0-88.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from domain.safety import UNSPECIFIED, advice
 from schemas.base import Detail
-from schemas.failure import Failure
+from schemas.failure import Failure, FailureCategory, Phase
+
+Lack = Literal["key", "permission", "billing", "quota", "model", "address"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +22,8 @@ class ProviderFault:
 
     `kind`: `rejected` (the request itself is refused), `transient` (may pass), `permanent`.
     `started`: whether paid work has begun: `no` only where that is sure, else `unknown`.
+    `lacks`: what the provider misses of ours; None where nothing of ours is in the way.
+    `safety_category`: what the provider's safety filter found; None where it was another matter.
     """
 
     kind: Literal["rejected", "transient", "permanent"]
@@ -24,67 +31,142 @@ class ProviderFault:
     message: str
     status: int | None = None
     code: str | None = None
+    lacks: Lack | None = None
+    safety_category: str | None = None
 
 
-def safety_blocked(reasons: tuple[str, ...]) -> Failure:
-    """Say that the provider's safety filter withheld the video."""
-    return Failure(
-        category="provider_refusal",
-        code="SAFETY_FILTER_BLOCKED",
-        message="The provider's safety filter blocked this video. Your credits were returned.",
-        retryable=True,
-        suggested_action="Change the prompt so that it follows the provider's content policy.",
-        details={"category": "safety", "reasons": tuple(reason[:500] for reason in reasons)},
-    )
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that only an operator can mend, met by a job that goes on.
+
+    `reason`: a word for the failure's details. `message`: for operators, not for the job's owner.
+    """
+
+    category: FailureCategory
+    phase: Phase
+    reason: str
+    message: str
+    status: int | None = None
+    code: str | None = None
 
 
-def provider_rejected(fault: ProviderFault) -> Failure:
-    """Say that the provider refused the request itself."""
-    return Failure(
-        category="provider_refusal",
-        code="PROVIDER_REJECTED",
-        message="The provider refused this request. Your credits were returned.",
-        retryable=True,
-        suggested_action="Change the prompt or the settings and send a new request.",
-        details=_provider_details(fault),
-    )
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the owner of a job that failed is told."""
+
+    category: FailureCategory
+    message: str
+    suggested_action: str
 
 
-def provider_failed(fault: ProviderFault) -> Failure:
-    """Say that the provider could not do the work."""
-    return Failure(
-        category="provider_error",
-        code="PROVIDER_ERROR",
-        message="The provider could not make this video. Your credits were returned.",
-        retryable=True,
-        suggested_action="Send the request again in a few minutes.",
-        details=_provider_details(fault),
-    )
+ENDINGS: Mapping[str, Ending] = {
+    "SAFETY_FILTER_BLOCKED": Ending(
+        "provider_refusal",
+        "The provider's safety filter blocked this video. Your credits were returned.",
+        advice(UNSPECIFIED),
+    ),
+    "PROVIDER_REJECTED": Ending(
+        "provider_refusal",
+        "The provider refused this request. Your credits were returned.",
+        "Change the prompt or the settings and send a new request.",
+    ),
+    "PROVIDER_ERROR": Ending(
+        "provider_error",
+        "The provider could not make this video. Your credits were returned.",
+        "Send the request again in a few minutes.",
+    ),
+    "PROVIDER_UNAVAILABLE": Ending(
+        "provider_unavailable",
+        "The provider could not be reached or was too busy. Your credits were returned.",
+        "Send the request again in a few minutes, or choose a model of another provider.",
+    ),
+    "PROVIDER_QUOTA_EXHAUSTED": Ending(
+        "provider_quota",
+        "The provider takes no more orders from us for now. Your credits were returned.",
+        "Send the request again later, or choose a model of another provider; our operators have "
+        "been told.",
+    ),
+    "PROVIDER_MISCONFIGURED": Ending(
+        "provider_setup",
+        "The provider does not serve us at the moment. Your credits were returned.",
+        "Choose a model of another provider, or send the request again later; our operators have "
+        "been told.",
+    ),
+    "SUBMISSION_UNKNOWN": Ending(
+        "submission_unknown",
+        "We could not learn whether the provider accepted this job, and never buy a "
+        "video twice. Your credits were returned.",
+        "Send the request again.",
+    ),
+    "GENERATION_TIMEOUT": Ending(
+        "generation_timeout",
+        "The video took too long to make. Your credits were returned.",
+        "Send the request again, or try a simpler prompt.",
+    ),
+    "DOWNLOAD_FAILED": Ending(
+        "download_error",
+        "The finished video could not be fetched. Your credits were returned.",
+        "Send the request again.",
+    ),
+    "STORAGE_FAILED": Ending(
+        "storage_error",
+        "The video could not be stored. Your credits were returned.",
+        "Send the request again later; our operators have been told.",
+    ),
+    "STORAGE_UNAVAILABLE": Ending(
+        "storage_unavailable",
+        "The video could not be stored. Your credits were returned.",
+        "Send the request again later; our operators have been told.",
+    ),
+    "SYSTEM_ERROR": Ending(
+        "system_error",
+        "Something went wrong on our side. Your credits were returned.",
+        "Send the request again later; our operators have been told.",
+    ),
+}
+
+
+def safety_blocked(
+    reasons: tuple[str, ...], category: str | None = None, confidence: float | None = None
+) -> Failure:
+    """Say that the provider's safety filter withheld the video.
+
+    `category` is `unspecified`, and `confidence` absent, where the provider does not tell: neither
+    is ever made up (S0-86).
+    """
+    named = category or UNSPECIFIED
+    details: dict[str, Detail] = {"category": named}
+    if confidence is not None:
+        details["confidence"] = confidence
+    if reasons:
+        details["reasons"] = tuple(reason[:500] for reason in reasons)
+    return _failure("SAFETY_FILTER_BLOCKED", details, suggested_action=advice(named))
+
+
+def provider_fault(fault: ProviderFault) -> Failure:
+    """Say what a provider's fault means for a job that ends by it."""
+    details = _provider_details(fault)
+    if fault.safety_category is not None:
+        return safety_blocked((), fault.safety_category)
+    if fault.kind == "rejected":
+        return _failure("PROVIDER_REJECTED", details)
+    if fault.lacks == "quota":
+        return _failure("PROVIDER_QUOTA_EXHAUSTED", details)
+    if fault.lacks is not None:
+        return _failure("PROVIDER_MISCONFIGURED", {"reason": fault.lacks, **details})
+    if fault.kind == "transient":
+        return _failure("PROVIDER_UNAVAILABLE", details)
+    return _failure("PROVIDER_ERROR", details)
 
 
 def submission_unknown(fault: ProviderFault | None) -> Failure:
     """Say that nobody knows whether the provider started: it is not asked twice (C18)."""
-    return Failure(
-        category="submission_unknown",
-        code="SUBMISSION_UNKNOWN",
-        message="We could not learn whether the provider accepted this job, and never buy a "
-        "video twice. Your credits were returned.",
-        retryable=True,
-        suggested_action="Send the request again.",
-        details=_provider_details(fault) if fault else {},
-    )
+    return _failure("SUBMISSION_UNKNOWN", _provider_details(fault) if fault else {})
 
 
 def timed_out(age: timedelta) -> Failure:
     """Say that the generation took longer than its limit."""
-    return Failure(
-        category="generation_timeout",
-        code="GENERATION_TIMEOUT",
-        message="The video took too long to make. Your credits were returned.",
-        retryable=True,
-        suggested_action="Send the request again, or try a simpler prompt.",
-        details={"duration_minutes": round(age / timedelta(minutes=1), 1)},
-    )
+    return _failure("GENERATION_TIMEOUT", {"duration_minutes": _minutes(age)})
 
 
 def download_failed(reason: str, attempts: int | None = None) -> Failure:
@@ -92,26 +174,71 @@ def download_failed(reason: str, attempts: int | None = None) -> Failure:
     details: dict[str, Detail] = {"reason": reason[:500]}
     if attempts is not None:
         details["attempts"] = attempts
+    return _failure("DOWNLOAD_FAILED", details)
+
+
+def storage_failed(reason: str, text: str, attempts: int, *, lasting: bool) -> Failure:
+    """Say that our own store did not take the file.
+
+    `reason`: `quota`, `permission`, `conflict`, `missing` or `other`; `lasting`: no attempt of ours
+    would mend it.
+    """
+    code = "STORAGE_FAILED" if lasting else "STORAGE_UNAVAILABLE"
+    return _failure(code, {"reason": reason, "problem": text[:500], "attempts": attempts})
+
+
+def never_mended(trouble: Trouble, age: timedelta) -> Failure:
+    """Say that a trouble outlasted its job."""
+    code = "SYSTEM_ERROR" if trouble.category == "system_error" else "PROVIDER_MISCONFIGURED"
+    details: dict[str, Detail] = {"reason": trouble.reason, "duration_minutes": _minutes(age)}
+    if trouble.status is not None:
+        details["provider_status"] = trouble.status
+    if trouble.code is not None:
+        details["provider_code"] = trouble.code
+    return _failure(code, details)
+
+
+def poll_trouble(fault: ProviderFault) -> Trouble:
+    """Say what a poll that is to be repeated ran into."""
+    return Trouble(
+        category=provider_fault(fault).category,
+        phase="poll",
+        reason=fault.lacks or "unavailable",
+        message=fault.message,
+        status=fault.status,
+        code=fault.code,
+    )
+
+
+def system_trouble(phase: Phase, error: Exception) -> Trouble:
+    """Say that a step of ours broke down in a way nobody foresaw."""
+    name = type(error).__name__
+    return Trouble("system_error", phase, reason=name, message=f"{name}: {error}")
+
+
+def phase_of(failure: Failure, otherwise: Phase) -> Phase:
+    """Say where a failure arose; storing is a part of the download."""
+    stored = failure.category in {"storage_error", "storage_unavailable"}
+    return "store" if stored else otherwise
+
+
+def _failure(
+    code: str, details: dict[str, Detail], *, suggested_action: str | None = None
+) -> Failure:
+    ending = ENDINGS[code]
     return Failure(
-        category="download_error",
-        code="DOWNLOAD_FAILED",
-        message="The finished video could not be fetched. Your credits were returned.",
+        category=ending.category,
+        code=code,
+        message=ending.message,
+        # Every failed job gave its credits back and may be asked for again, changed or not (S0-88).
         retryable=True,
-        suggested_action="Send the request again.",
+        suggested_action=suggested_action or ending.suggested_action,
         details=details,
     )
 
 
-def storage_failed(reason: str) -> Failure:
-    """Say that our own store did not take the file."""
-    return Failure(
-        category="storage_error",
-        code="STORAGE_FAILED",
-        message="The video could not be stored. Your credits were returned.",
-        retryable=True,
-        suggested_action="Send the request again later; our operators have been told.",
-        details={"reason": reason[:500]},
-    )
+def _minutes(age: timedelta) -> float:
+    return round(age / timedelta(minutes=1), 1)
 
 
 def _provider_details(fault: ProviderFault) -> dict[str, Detail]:

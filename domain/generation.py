@@ -4,16 +4,19 @@ Pure: no clock, no randomness, no I/O; times and answers arrive inside the comma
 comes too late, twice or out of place is answered with no events (I14, I20).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal, cast
 
+from domain.alerts import trouble_of
 from domain.catalogue import CATALOGUE, cost_micro_dollars
+from domain.endings import cancelled, failed, overdue, troubled
 from domain.failures import (
     ProviderFault,
     download_failed,
-    provider_failed,
-    provider_rejected,
+    phase_of,
+    provider_fault,
     safety_blocked,
     submission_unknown,
     timed_out,
@@ -31,12 +34,14 @@ from domain.generation_commands import (
     RecordRefusal,
     RecordSubmission,
     RecordSubmissionFault,
+    RecordTrouble,
     RecoverSubmission,
 )
-from domain.generation_state import Job, Limits
+from domain.generation_state import Job, JobStatus, Limits
+from domain.refunds import REFUND_BY_FAILURE
 from schemas.base import JobEvent
-from schemas.failure import Failure
 from schemas.generation import (
+    AlertRaised,
     DownloadStarted,
     GenerationCancelled,
     GenerationCompleted,
@@ -51,6 +56,11 @@ from schemas.ledger import CancellationAccepted, CreditsReserved
 
 Events = tuple[JobEvent, ...]
 _DEFAULT_LIMITS = Limits()
+_END_STATUS: Mapping[type[JobEvent], JobStatus] = {
+    GenerationCompleted: "completed",
+    GenerationFailed: "failed",
+    GenerationCancelled: "cancelled",
+}
 
 
 def decide(job: Job | None, command: GenerationCommand, limits: Limits = _DEFAULT_LIMITS) -> Events:
@@ -73,9 +83,9 @@ def decide(job: Job | None, command: GenerationCommand, limits: Limits = _DEFAUL
 def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Events:
     match command:
         case BeginSubmission() | CheckDeadline() if command.at >= job.deadline(limits):
-            return (_failed(job, command.at, timed_out(command.at - job.reserved_at)),)
+            return failed(job, command.at, timed_out(command.at - job.reserved_at), "submit")
         case BeginSubmission(at) | CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=False),)
+            return (cancelled(job, at, submitted=False),)
         case BeginSubmission(at) if job.retry_at is None or at >= job.retry_at:
             return (
                 SubmissionIntended(
@@ -103,12 +113,12 @@ def _while_submitting(job: Job, command: GenerationCommand, limits: Limits) -> E
                 operation_id=operation_id,
             )
             if job.cancel_requested_by is not None:
-                return (submitted, _cancelled(job, at, submitted=True))
+                return (submitted, cancelled(job, at, submitted=True))
             return (submitted,)
         case RecordSubmissionFault(at, attempt, fault) if attempt == job.attempt:
             return _after_submission_fault(job, at, fault, limits)
         case RecoverSubmission(at):
-            return (_failed(job, at, submission_unknown(None)),)
+            return failed(job, at, submission_unknown(None), "submit")
         case _:
             return ()
 
@@ -116,15 +126,14 @@ def _while_submitting(job: Job, command: GenerationCommand, limits: Limits) -> E
 def _after_submission_fault(job: Job, at: datetime, fault: ProviderFault, limits: Limits) -> Events:
     """Retry only what surely was not started; what may have been started is not sent again."""
     if fault.started != "no":
-        return (_failed(job, at, submission_unknown(fault), fault),)
+        return failed(job, at, submission_unknown(fault), "submit", fault)
     if job.cancel_requested_by is not None:
-        return (_cancelled(job, at, submitted=False),)
-    if fault.kind == "rejected":
-        return (_failed(job, at, provider_rejected(fault), fault),)
+        return (cancelled(job, at, submitted=False),)
+    failure = provider_fault(fault)
     retry_at = at + limits.submit_retry_wait * 2 ** (job.attempt - 1)
-    spent = job.attempt >= limits.submit_attempts_max
-    if fault.kind != "transient" or spent or retry_at >= job.deadline(limits):
-        return (_failed(job, at, provider_failed(fault), fault),)
+    spent = job.attempt >= limits.submit_attempts_max or retry_at >= job.deadline(limits)
+    if REFUND_BY_FAILURE[failure.category].retry != "submission" or spent:
+        return failed(job, at, failure, "submit", fault)
     return (
         SubmissionRefused(
             account_id=job.account_id,
@@ -144,7 +153,7 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
             return _polled(job, at, state, progress, limits)
         case RecordOutput(at) if at >= job.deadline(limits):
             # C14: a success after the limit is not delivered as paid work.
-            return (_failed(job, at, timed_out(at - job.reserved_at)),)
+            return failed(job, at, timed_out(at - job.reserved_at), "poll")
         case RecordOutput(at, source):
             return (
                 DownloadStarted(
@@ -155,27 +164,35 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
                     private=PrivateMedia(source=source),
                 ),
             )
-        case RecordRefusal(at, reasons):
-            return (_failed(job, at, safety_blocked(reasons)),)
+        case RecordRefusal(at, reasons, category, confidence):
+            return failed(job, at, safety_blocked(reasons, category, confidence), "poll")
         case RecordPollFault(at, fault):
-            return (_failed(job, at, provider_failed(fault), fault),)
+            return failed(job, at, provider_fault(fault), "poll", fault)
+        case RecordTrouble(at, trouble):
+            return troubled(job, at, trouble)
         case CheckDeadline(at) if at >= job.deadline(limits):
-            return (_failed(job, at, timed_out(at - job.reserved_at)),)
+            return overdue(job, at, timed_out(at - job.reserved_at), "poll")
         case CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=True),)
+            return (cancelled(job, at, submitted=True),)
         case _:
             return ()
 
 
 def _polled(job: Job, at: datetime, state: str, progress: int | None, limits: Limits) -> Events:
     if at >= job.deadline(limits):
-        return (_failed(job, at, timed_out(at - job.reserved_at)),)
+        return failed(job, at, timed_out(at - job.reserved_at), "poll")
     # Progress never falls (I41): a provider that goes back is shown where it was.
     told = [percent for percent in (progress, job.progress_percent) if percent is not None]
     shown = max(told, default=None)
     unchanged = (state, shown) == (job.provider_state, job.progress_percent)
     written_at = job.poll_written_at
-    if unchanged and written_at is not None and at - written_at < limits.poll_event_gap:
+    # An answer after a trouble is written: it says that the trouble is over.
+    if (
+        unchanged
+        and job.trouble is None
+        and written_at is not None
+        and at - written_at < limits.poll_event_gap
+    ):
         return ()
     return (
         GenerationPolled(
@@ -203,37 +220,15 @@ def _while_downloading(job: Job, command: GenerationCommand, limits: Limits) -> 
                 ),
             )
         case RecordMediaFailure(at, failure):
-            return (_failed(job, at, failure),)
+            return failed(job, at, failure, phase_of(failure, "download"))
+        case RecordTrouble(at, trouble):
+            return troubled(job, at, trouble)
         case CheckDeadline(at) if at >= job.deadline(limits):
-            return (_failed(job, at, download_failed("it took longer than its limit")),)
+            return overdue(job, at, download_failed("it took longer than its limit"), "download")
         case CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=True),)
+            return (cancelled(job, at, submitted=True),)
         case _:
             return ()
-
-
-def _failed(
-    job: Job, at: datetime, failure: Failure, fault: ProviderFault | None = None
-) -> GenerationFailed:
-    return GenerationFailed(
-        account_id=job.account_id,
-        occurred_at=at,
-        job_id=job.job_id,
-        failure=failure,
-        provider_status=fault.status if fault else None,
-        provider_code=fault.code[:200] if fault and fault.code else None,
-        provider_detail=fault.message[:2000] if fault else None,
-    )
-
-
-def _cancelled(job: Job, at: datetime, *, submitted: bool) -> GenerationCancelled:
-    return GenerationCancelled(
-        account_id=job.account_id,
-        occurred_at=at,
-        job_id=job.job_id,
-        submitted=submitted,
-        requested_by=job.cancel_requested_by or "owner",
-    )
 
 
 def evolve(job: Job | None, event: JobEvent | CreditsReserved | CancellationAccepted) -> Job | None:
@@ -252,20 +247,26 @@ def evolve(job: Job | None, event: JobEvent | CreditsReserved | CancellationAcce
         case GenerationSubmitted(operation_id=operation_id, occurred_at=at):
             return replace(job, status="processing", operation_id=operation_id, submitted_at=at)
         case GenerationPolled(provider_state=state, progress_percent=progress, occurred_at=at):
-            return replace(job, provider_state=state, progress_percent=progress, poll_written_at=at)
+            return replace(
+                job,
+                provider_state=state,
+                progress_percent=progress,
+                poll_written_at=at,
+                trouble=None,
+            )
         case DownloadStarted(private=private, occurred_at=at):
             return replace(
                 job,
                 status="downloading",
                 media_source=private.source,
                 download_started_at=at,
+                trouble=None,
             )
-        case GenerationCompleted():
-            return replace(job, status="completed")
-        case GenerationFailed():
-            return replace(job, status="failed")
-        case GenerationCancelled():
-            return replace(job, status="cancelled")
+        case AlertRaised(category=category):
+            told = (*job.alerted, *({category} - {*job.alerted}))
+            return replace(job, alerted=told, trouble=trouble_of(event))
+        case GenerationCompleted() | GenerationFailed() | GenerationCancelled():
+            return replace(job, status=_END_STATUS[type(event)])
         case _:
             return job
 

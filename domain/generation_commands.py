@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from domain.failures import ProviderFault
+from domain.failures import ProviderFault, Trouble
 from schemas.failure import Failure
 from schemas.generation import StoredMedia
 
@@ -61,6 +61,8 @@ class RecordRefusal:
 
     at: datetime
     reasons: tuple[str, ...]
+    category: str | None = None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,14 @@ class RecordPollFault:
 
     at: datetime
     fault: ProviderFault
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTrouble:
+    """A step went wrong and will be taken again."""
+
+    at: datetime
+    trouble: Trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +116,7 @@ GenerationCommand = (
     | RecordOutput
     | RecordRefusal
     | RecordPollFault
+    | RecordTrouble
     | RecordMedia
     | RecordMediaFailure
     | CheckDeadline

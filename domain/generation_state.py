@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from domain.failures import Trouble
+from schemas.failure import FailureCategory
 from schemas.requests import PrivatePrompt, VideoSettings
 
 JobStatus = Literal[
@@ -53,6 +55,10 @@ class Job:
     media_source: str | None = None
     download_started_at: datetime | None = None
     cancel_requested_by: str | None = None
+    # What stands in the way of a job that goes on, until a step succeeds.
+    trouble: Trouble | None = None
+    # The categories that operators were told of.
+    alerted: tuple[FailureCategory, ...] = ()
 
     @property
     def ended(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from domain.failures import ProviderFault
+from domain.failures import ProviderFault, poll_trouble, system_trouble
 from domain.generation_commands import (
     BeginSubmission,
     GenerationCommand,
@@ -22,6 +22,7 @@ from domain.generation_commands import (
     RecordRefusal,
     RecordSubmission,
     RecordSubmissionFault,
+    RecordTrouble,
 )
 from domain.generation_state import Job
 from processors.generation import JobCommand, OpenJob, job_key
@@ -34,6 +35,8 @@ from runtime.objects import MediaStore, object_key
 from runtime.settings import Settings
 
 log = logger(__name__)
+# 10 s: a step that broke down in an unforeseen way is taken again some 60 times in its 10 minutes.
+DOWNLOAD_RESTART_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ class JobCalls:
                 await self.tell(job.job_id, RecordSubmission(clock(), attempt, operation_id))
 
     async def poll(self, job: Job) -> float:
-        """Ask how the work is going.
+        """Ask how the work is going; a poll that brings no answer is asked again.
 
         Units: returns the seconds the provider asked us to stay away, 0 if it did not.
         """
@@ -114,20 +117,30 @@ class JobCalls:
                 if error.fault.kind == "transient":
                     # A poll that fails says nothing of the job; it is asked again (S0-48).
                     log.warning("poll_failed", job_id=job.job_id, error=str(error))
+                    await self.tell(job.job_id, RecordTrouble(clock(), poll_trouble(error.fault)))
                     return error.retry_after_seconds or 0.0
                 await self.tell(job.job_id, RecordPollFault(clock(), error.fault))
+                return 0.0
+            except Exception as error:
+                # S0-83: an adapter's bug with one answer must not stop the other jobs.
+                log.exception("poll_raised", job_id=job.job_id)
+                await self.tell(job.job_id, RecordTrouble(clock(), system_trouble("poll", error)))
                 return 0.0
         match answer:
             case Running(state=state, progress_percent=progress):
                 await self.tell(job.job_id, RecordPoll(clock(), state, progress))
             case Finished(source=source):
                 await self.tell(job.job_id, RecordOutput(clock(), source))
-            case Refused(reasons=reasons):
-                await self.tell(job.job_id, RecordRefusal(clock(), reasons))
+            case Refused(reasons=reasons, category=category, confidence=confidence):
+                refusal = RecordRefusal(clock(), reasons, category, confidence)
+                await self.tell(job.job_id, refusal)
         return 0.0
 
-    async def download(self, job: Job) -> None:
-        """Fetch the finished video into our own store and have it checked."""
+    async def download(self, job: Job) -> float:
+        """Fetch the finished video into our own store and have it checked.
+
+        Units: returns the seconds until a download that broke down is begun again.
+        """
         assert job.media_source is not None, "a job is downloaded once it has a source"
         assert job.operation_id is not None, "a job is downloaded once it was submitted"
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
@@ -144,8 +157,15 @@ class JobCalls:
                 )
             except MediaFailure as error:
                 await self.tell(job.job_id, RecordMediaFailure(clock(), error.failure))
+            except Exception as error:
+                # S0-83: as with a poll.
+                log.exception("download_raised", job_id=job.job_id)
+                trouble = RecordTrouble(clock(), system_trouble("download", error))
+                await self.tell(job.job_id, trouble)
+                return DOWNLOAD_RESTART_SECONDS
             else:
                 await self.tell(job.job_id, RecordMedia(clock(), media))
+        return 0.0
 
     async def _fresh_source(self, job: Job) -> str | None:
         """Poll finished work once more for a fresh link to its file; None if there is none."""
@@ -168,3 +188,6 @@ class JobCalls:
             await provider.cancel(job.settings.model, job.operation_id)
         except ProviderError as error:
             log.warning("cancel_failed", job_id=job.job_id, error=str(error))
+        except Exception:
+            # Best effort: nobody waits for this job any more.
+            log.exception("cancel_raised", job_id=job.job_id)

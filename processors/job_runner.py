@@ -5,12 +5,13 @@ What must survive a restart is in the jobs' states; the moments here are derived
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from domain.generation_commands import CheckDeadline, RecoverSubmission
 from domain.generation_state import Job, Limits
+from processors.alerts import announce_alerts
 from processors.generation import OpenJob
 from processors.job_calls import JobCalls, Outside
 from processors.job_timers import JobTimers
@@ -19,6 +20,7 @@ from runtime import metrics
 from runtime.event_log.program import LaneClosedError, LaneHandle
 from runtime.exits import Die
 from runtime.logs import logger
+from schemas.envelope import Envelope
 
 log = logger(__name__)
 # Steps of one lane that may wait for a place or run at once; the rest stays in the heap.
@@ -52,8 +54,9 @@ class JobRunner:
                 self._follow(state.job, jitter=True)
         self._loop_task = asyncio.create_task(self._run())
 
-    def committed(self, changed: Mapping[str, object | None]) -> None:
-        """Follow what a transaction changed."""
+    def committed(self, changed: Mapping[str, object | None], written: Sequence[Envelope]) -> None:
+        """Follow what a transaction changed, and tell operators what it told them."""
+        announce_alerts(written)
         for key, state in changed.items():
             if isinstance(state, OpenJob):
                 self._follow(state.job)
@@ -140,9 +143,9 @@ class JobRunner:
                     await self._wake.wait()
 
     async def _step_guarded(self, job_id: str) -> None:
-        poll_again_in_seconds: float | None = None
+        again_in_seconds = 0.0
         try:
-            poll_again_in_seconds = await self._step(job_id)
+            again_in_seconds = await self._step(job_id)
         except LaneClosedError:
             return
         except Exception as error:
@@ -157,15 +160,13 @@ class JobRunner:
         if job is None or self._closing:
             return
         wait_seconds = self._wait_seconds(job)
-        if job.status == "processing" and poll_again_in_seconds is not None:
-            wait_seconds = max(wait_seconds, poll_again_in_seconds)
-        self._schedule(job, wait_seconds)
+        self._schedule(job, max(wait_seconds, again_in_seconds))
 
-    async def _step(self, job_id: str) -> float | None:
-        """Take a job one step on; after a poll, give the seconds until the next."""
+    async def _step(self, job_id: str) -> float:
+        """Take a job one step on; give the seconds until it may be taken again."""
         job = self._calls.job(job_id)
         if job is None:
-            return None
+            return 0.0
         now = self._outside.clock()
         overdue = now >= job.deadline(self._limits)
         if overdue and job.status != "submitting":
@@ -178,10 +179,12 @@ class JobRunner:
             await self._calls.tell(job_id, RecoverSubmission(now))
         elif job.status == "processing":
             asked_to_wait_seconds = await self._calls.poll(job)
-            return max(asked_to_wait_seconds, self._next_poll_seconds(job))
+            after = self._calls.job(job_id)
+            if after is not None and after.status == "processing":
+                return max(asked_to_wait_seconds, self._next_poll_seconds(job))
         elif job.status == "downloading":
-            await self._calls.download(job)
-        return None
+            return await self._calls.download(job)
+        return 0.0
 
 
 def _seconds_until(moment: datetime, now: datetime) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +10,7 @@ from domain.ledger import is_expired
 from domain.ledger_state import KeyUse
 from runtime.clock import Clock, utc_now
 from runtime.event_log.program import LaneClosedError, LaneHandle
+from schemas.envelope import Envelope
 
 # 60 s late at most: against 72 h it does not matter, and an idle ledger writes nothing.
 SWEEP_SECONDS = 60.0
@@ -48,11 +49,12 @@ class KeyExpiry:
 
     def opened(self) -> None:
         """Learn all keys from the lane's states and begin to sweep."""
-        self.committed(dict(self._lane.states.items()))
+        self.committed(dict(self._lane.states.items()), ())
         self._task = asyncio.create_task(self._sweep())
 
-    def committed(self, changed: Mapping[str, object | None]) -> None:
+    def committed(self, changed: Mapping[str, object | None], written: Sequence[Envelope]) -> None:
         """Learn new keys."""
+        del written
         for key, state in changed.items():
             if key.startswith(self._prefix) and isinstance(state, KeyUse):
                 heapq.heappush(self._by_end, (state.expires_at.timestamp(), key))

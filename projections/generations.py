@@ -14,6 +14,7 @@ from projections.changes import (
 )
 from schemas.base import Event, JobEvent
 from schemas.generation import (
+    AlertRaised,
     DownloadStarted,
     GenerationCancelled,
     GenerationCompleted,
@@ -106,6 +107,7 @@ SHOWS_NOTHING = (
     | CreditsGranted
     | CreditsAdjusted
     | SubmissionRefused
+    | AlertRaised
     | GenerationFailed
     | GenerationCancelled
 )

@@ -123,7 +123,8 @@ class Connections:
         if isinstance(outcome, ProviderFault):
             raise self.error(outcome)
         if isinstance(outcome, Refused):
-            return Refused(tuple(self._cleaned(reason) for reason in outcome.reasons))
+            reasons = tuple(self._cleaned(reason) for reason in outcome.reasons)
+            return replace(outcome, reasons=reasons)
         return outcome
 
     def error(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from domain.failures import download_failed, storage_failed
+from domain.refunds import REFUND_BY_FAILURE
 from providers.protocol import FetchError, Provider
 from runtime import metrics
 from runtime.logs import logger
@@ -30,7 +31,7 @@ SIZE_BYTES_MAX = 2 * 2**30
 FIRST_WAIT_SECONDS = 1.0
 # 1 MiB is gathered before a thread is asked to write it: the only memory that a download takes.
 WRITE_BYTES = 1_048_576
-# What another attempt cannot mend (S0-82, C17).
+# What another attempt cannot mend (S0-82, C17): a category of its own.
 _LASTING: frozenset[str] = frozenset({"quota", "permission", "conflict"})
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -96,8 +97,8 @@ async def download_video(
             # Without the address, which is not for other eyes.
             reason = failure.details["reason"]
             log.warning("download_attempt_failed", attempt=attempt, outcome=outcome, reason=reason)
-            lasting = isinstance(error, StorageError) and error.kind in _LASTING
-            if lasting or attempt == settings.download_attempts_max:
+            retried = REFUND_BY_FAILURE[failure.category].retry == "download"
+            if not retried or attempt == settings.download_attempts_max:
                 raise MediaFailure(failure) from error
     raise AssertionError("settings allow one attempt at least")
 
@@ -106,7 +107,8 @@ def _verdict(error: Exception, attempt: int, seconds_max: float) -> tuple[str, F
     """Name the outcome of a failed attempt, and what the job ends in if it was the last."""
     match error:
         case StorageError():
-            return "storage", storage_failed(str(error))
+            lasting = error.kind in _LASTING
+            return "storage", storage_failed(error.kind, str(error), attempt, lasting=lasting)
         case TimeoutError():
             return "timeout", download_failed(f"it took longer than {seconds_max:g} s", attempt)
         case FetchError():

@@ -13,7 +13,8 @@ from typing import Literal, TypeVar
 import httpx
 import msgspec
 
-from domain.failures import ProviderFault
+from domain.failures import Lack, ProviderFault
+from domain.safety import UNSPECIFIED
 from providers.http_calls import Answer, NotUnderstoodError, retry_seconds
 from providers.protocol import SOURCE_CHARACTERS_MAX, Finished, Refused, Running
 
@@ -32,6 +33,16 @@ _SUBMISSION_VERDICTS: Mapping[int, _Verdict] = {
     499: ("transient", "unknown"),
     503: ("transient", "no"),
 }
+# What a status says of our own account there; a locked account and an empty purse are both 403.
+_LACKS: Mapping[int, Lack] = {
+    401: "key",
+    402: "billing",
+    403: "billing",
+    404: "model",
+    405: "address",
+    429: "quota",
+}
+_ACCOUNT_STATUSES = frozenset({401, 402, 403})
 _CLIENT_ERROR: _Verdict = ("permanent", "no")
 _ANYTHING_ELSE: _Verdict = ("transient", "unknown")
 # What a poll's status says of the job itself; all others say something of us or of the moment.
@@ -65,6 +76,10 @@ class _Detail(msgspec.Struct):
 
 class _ModelError(msgspec.Struct):
     detail: list[_Detail]
+
+
+class _Words(msgspec.Struct):
+    detail: str
 
 
 class _RequestError(msgspec.Struct):
@@ -141,7 +156,7 @@ def submission_fault(answer: Answer) -> ProviderFault:
     if answer.status == httpx.codes.SERVICE_UNAVAILABLE and "x-fal-request-id" in answer.headers:
         # Behind the gate: the request has an id, and may be queued under it.
         started = "unknown"
-    return _fault(answer, kind, started)
+    return _fault(answer, kind, started, _LACKS.get(answer.status))
 
 
 def poll_fault(answer: Answer) -> ProviderFault:
@@ -150,7 +165,8 @@ def poll_fault(answer: Answer) -> ProviderFault:
     A refused key or an empty purse says nothing of the job: it is asked again (S0-44).
     """
     ended = answer.status in _POLL_ENDS
-    return _fault(answer, "permanent" if ended else "transient", "unknown")
+    lacks = None if ended else _LACKS.get(answer.status)
+    return _fault(answer, "permanent" if ended else "transient", "unknown", lacks)
 
 
 def retry_after_seconds(answer: Answer) -> float | None:
@@ -162,16 +178,29 @@ def _fault(
     answer: Answer,
     kind: Literal["rejected", "transient", "permanent"],
     started: Literal["no", "unknown"],
+    lacks: Lack | None,
 ) -> ProviderFault:
-    code = next(iter(_model_errors(answer)), None) or _request_error(answer)
+    model_errors = _model_errors(answer)
+    code = next(iter(model_errors), None) or _request_error(answer)
+    said = _account_words(answer) or code or "without a code"
     return ProviderFault(
         kind=kind,
         started=started,
-        # Without the body, which may repeat the prompt.
-        message=f"HTTP {answer.status}: {code or 'without a code'}",
+        message=f"HTTP {answer.status}: {said}",
         status=answer.status,
         code=code,
+        lacks=lacks,
+        safety_category=UNSPECIFIED if CONTENT_POLICY in model_errors else None,
     )
+
+
+def _account_words(answer: Answer) -> str | None:
+    """Read what fal says of our account: a key, a lock, an empty purse.
+
+    Of other answers no words are kept: they may repeat the prompt.
+    """
+    read = _maybe(answer, _Words) if answer.status in _ACCOUNT_STATUSES else None
+    return read.detail if read else None
 
 
 def _model_errors(answer: Answer) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any, Generic, Literal, TypeVar
 import httpx
 import msgspec
 
-from domain.failures import ProviderFault
+from domain.failures import Lack, ProviderFault
+from providers.google_safety import safety_category
 from providers.http_calls import Answer, NotUnderstoodError, retry_seconds
 from providers.protocol import (
     OPERATION_ID_CHARACTERS_MAX,
@@ -43,6 +44,18 @@ _SUBMISSION_VERDICTS: Mapping[int, _Verdict] = {
     499: ("transient", "unknown"),
     503: ("transient", "no"),
 }
+# What an HTTP status says of our own account there; 404 and 405 are a wrong model or address.
+_LACKS: Mapping[int, Lack] = {
+    401: "key",
+    402: "billing",
+    403: "permission",
+    404: "model",
+    405: "address",
+    429: "quota",
+}
+# google.rpc.Code, as an operation's own end names it.
+_INVALID_ARGUMENT = 3
+_LACKS_BY_RPC_CODE: Mapping[int | None, Lack] = {7: "permission", 8: "quota", 16: "key"}
 _CLIENT_ERROR: _Verdict = ("permanent", "no")
 _ANYTHING_ELSE: _Verdict = ("transient", "unknown")
 
@@ -176,7 +189,7 @@ def submission_fault(answer: Answer) -> ProviderFault:
     ):
         # Our key, region or billing is wrong: no change of the prompt would help.
         verdict = _CLIENT_ERROR
-    return _fault(answer, error, verdict)
+    return _fault(answer, error, verdict, _lack(answer.status, error))
 
 
 def poll_fault(answer: Answer) -> ProviderFault:
@@ -188,7 +201,8 @@ def poll_fault(answer: Answer) -> ProviderFault:
     gone = answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE)
     malformed = answer.status == httpx.codes.BAD_REQUEST and not _key_is_refused(error)
     kind: Literal["permanent", "transient"] = "permanent" if gone or malformed else "transient"
-    return _fault(answer, error, (kind, "unknown"))
+    # A 404 here is about the operation, not about a model.
+    return _fault(answer, error, (kind, "unknown"), None if gone else _lack(answer.status, error))
 
 
 def retry_after_seconds(answer: Answer) -> float | None:
@@ -228,7 +242,17 @@ def _detail_texts(error: _Error, field: str) -> list[str]:
     return [text for text in found if isinstance(text, str) and text]
 
 
-def _fault(answer: Answer, error: _Error, verdict: _Verdict) -> ProviderFault:
+def _lack(status: int, error: _Error) -> Lack | None:
+    """Say what the API misses of ours, by status and code."""
+    reasons = _detail_texts(error, "reason")
+    if "BILLING_DISABLED" in reasons or error.status == "FAILED_PRECONDITION":
+        return "billing"
+    if _key_is_refused(error):
+        return "key"
+    return _LACKS.get(status)
+
+
+def _fault(answer: Answer, error: _Error, verdict: _Verdict, lacks: Lack | None) -> ProviderFault:
     reasons = _detail_texts(error, "reason")
     text = (answer.body or b"").decode(errors="replace").strip()
     return ProviderFault(
@@ -237,29 +261,34 @@ def _fault(answer: Answer, error: _Error, verdict: _Verdict) -> ProviderFault:
         message=text or f"HTTP {answer.status} without a readable body",
         status=answer.status,
         code=next(iter(reasons), error.status or None),
+        lacks=lacks,
+        safety_category=safety_category([text]) if verdict[0] == "rejected" else None,
     )
 
 
-def _ended(message: str, code: str | None) -> ProviderFault:
+def _ended(message: str, code: int | None) -> ProviderFault:
+    """Read the end that an operation came to; its code is gRPC's, not HTTP's."""
     return ProviderFault(
-        kind="permanent",
+        kind="rejected" if code == _INVALID_ARGUMENT else "permanent",
         started="unknown",
         message=message or "the operation failed without a word",
-        code=code,
+        code=None if code is None else str(code),
+        lacks=_LACKS_BY_RPC_CODE.get(code),
+        safety_category=safety_category([message]),
     )
 
 
 def _unfinished(operation: _Operation[Any]) -> Running | ProviderFault | None:
     if operation.error is not None:
-        code = operation.error.code
-        return _ended(operation.error.message or "", None if code is None else str(code))
+        return _ended(operation.error.message or "", operation.error.code)
     return None if operation.done else Running("running")
 
 
 def _without_video(count: int | None, reasons: list[str] | None) -> Refused | ProviderFault:
     """Tell a filtered end, which Google calls a success, from one that says nothing."""
     if count or reasons:
-        return Refused(tuple((reasons or ())[:REASONS_MAX]))
+        told = tuple((reasons or ())[:REASONS_MAX])
+        return Refused(told, category=safety_category(told))
     return _ended("the operation ended with neither a video nor an error", None)
 
 

@@ -78,9 +78,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The provider is done and withholds the result by its content policy."""
+    """The provider is done and withholds the result by its content policy.
+
+    `category` (domain.safety) and `confidence` (0 to 1) only where the provider says so.
+    """
 
     reasons: tuple[str, ...]
+    category: str | None = None
+    confidence: float | None = None
 
 
 PollAnswer = Running | Finished | Refused

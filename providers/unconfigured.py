@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Literal
 
 from domain.failures import ProviderFault
 from providers.capabilities import CAPABILITIES, records_of
@@ -31,16 +32,14 @@ class Unconfigured:
 
         Raises: ProviderError: permanent, and nothing was begun.
         """
-        raise ProviderError(ProviderFault(kind="permanent", started="no", message=self._message))
+        raise ProviderError(self._fault("permanent", "no"))
 
     async def poll(self, model: str, operation_id: str) -> PollAnswer:  # noqa: ARG002  the protocol's
         """Put off: the key may come back before the job's time is over.
 
         Raises: ProviderError: transient.
         """
-        raise ProviderError(
-            ProviderFault(kind="transient", started="unknown", message=self._message)
-        )
+        raise ProviderError(self._fault("transient", "unknown"))
 
     async def cancel(self, model: str, operation_id: str) -> None:
         """Do nothing: nobody could be told."""
@@ -54,6 +53,11 @@ class Unconfigured:
 
     async def close(self) -> None:
         """Do nothing: nothing is open."""
+
+    def _fault(
+        self, kind: Literal["transient", "permanent"], started: Literal["no", "unknown"]
+    ) -> ProviderFault:
+        return ProviderFault(kind=kind, started=started, message=self._message, lacks="key")
 
     @asynccontextmanager
     async def _fetched(self, source: str) -> AsyncIterator[AsyncIterator[bytes]]:  # noqa: ARG002  the protocol's

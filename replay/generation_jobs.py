@@ -11,6 +11,7 @@ from replay.unique_ids import UniqueIds, place
 from schemas.base import JobEvent
 from schemas.envelope import Envelope
 from schemas.generation import (
+    AlertRaised,
     DownloadStarted,
     GenerationCancelled,
     GenerationCompleted,
@@ -28,10 +29,10 @@ _UNENDED: frozenset[JobStatus] = frozenset({"pending", "submitting", "processing
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where an event may find a job, and where it leaves it."""
+    """Where an event may find a job, and where it leaves it; None is where it was."""
 
     found_in: frozenset[JobStatus]
-    leaves_in: JobStatus
+    leaves_in: JobStatus | None
 
 
 # Written beside the decider, not taken from it: it is the decider that is checked.
@@ -39,6 +40,7 @@ STEPS: Mapping[type[JobEvent], Step] = {
     SubmissionIntended: Step(frozenset({"pending"}), "submitting"),
     SubmissionRefused: Step(frozenset({"submitting"}), "pending"),
     GenerationSubmitted: Step(frozenset({"submitting"}), "processing"),
+    AlertRaised: Step(_UNENDED, None),
     GenerationPolled: Step(frozenset({"processing"}), "processing"),
     DownloadStarted: Step(frozenset({"processing"}), "downloading"),
     GenerationCompleted: Step(frozenset({"downloading"}), "completed"),
@@ -149,7 +151,7 @@ class GenerationJobs:
             )
         if attempt is not None:
             story.attempt = attempt
-        if story.phase not in ENDED:
+        if story.phase not in ENDED and step.leaves_in is not None:
             story.phase = step.leaves_in
 
     def _ended(self, offset: int, envelope: Envelope, story: JobStory) -> None:
@@ -157,7 +159,7 @@ class GenerationJobs:
         story.end_event_id, story.end_offset = envelope.event_id, offset
         if isinstance(event, GenerationFailed):
             self._checks.failures.looked_at += 1
-            story.failure_code = event.failure.code
+            story.failure_category = event.failure.category
             if story.refund_failure is not None and story.refund_failure != event.failure:
                 self._checks.failures.wrong(
                     f"{self._at(offset)}: job {event.job_id} failed with {event.failure.code}, "

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from domain.generation_state import Job, JobStatus, Limits
 from processors.generation import OpenJob
-from schemas.failure import Failure
+from schemas.failure import Failure, FailureCategory
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class JobStory:
     delivered: bool = False
     end_event_id: str | None = None
     end_offset: int = -1
-    failure_code: str | None = None
+    failure_category: FailureCategory | None = None
     # For the state topic.
     seen_by_generation: bool = False
     job: Job | None = None
@@ -50,7 +50,7 @@ class JobStory:
     @property
     def outcome_unknown(self) -> bool:
         """Whether a provider may have started work that this job never learned of."""
-        return self.failure_code == "SUBMISSION_UNKNOWN" or (
+        return self.failure_category == "submission_unknown" or (
             self.open and self.phase == "submitting"
         )
 

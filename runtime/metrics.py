@@ -44,6 +44,11 @@ provider_seconds = Histogram(
     buckets=(*_SECONDS, 30, 60),
 )
 jobs_in_flight = Gauge("tapeworks_jobs_in_flight", "Jobs this worker carries.", ["status"])
+alerts = Counter(
+    "tapeworks_alerts",
+    "Alerts written to the tape: only an operator can help.",
+    ["category", "code", "phase", "provider"],
+)
 downloads = Counter("tapeworks_downloads", "Download attempts.", ["outcome"])
 
 projection_events = Counter(

@@ -9,12 +9,18 @@ from schemas.base import Detail, Fact, LongText, ShortText
 FailureCategory = Literal[
     "provider_refusal",
     "provider_error",
+    "provider_unavailable",
+    "provider_quota",
+    "provider_setup",
+    "submission_unknown",
     "generation_timeout",
     "download_error",
     "storage_error",
+    "storage_unavailable",
     "system_error",
-    "submission_unknown",
 ]
+# Where a job was when something went wrong.
+Phase = Literal["submit", "poll", "download", "store"]
 
 
 class Failure(Fact):

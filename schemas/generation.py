@@ -7,6 +7,7 @@ from pydantic import Field
 from schemas.base import (
     INT32_MAX,
     INTEGER_MAX,
+    Detail,
     Fact,
     JobEvent,
     LongText,
@@ -14,7 +15,7 @@ from schemas.base import (
     ShortText,
     UtcTime,
 )
-from schemas.failure import Failure
+from schemas.failure import Failure, FailureCategory, Phase
 
 
 class SubmissionIntended(JobEvent):
@@ -99,6 +100,25 @@ class GenerationFailed(JobEvent):
     )
     provider_detail: LongText | None = Field(
         default=None, description="The provider's own words, cut to 2,000 characters."
+    )
+
+
+class AlertRaised(JobEvent):
+    """Only an operator can help; written in the transaction of what it tells of.
+
+    Source: S0-82, S0-83, decision 0018. A job raises one alert of a category at most.
+    """
+
+    category: FailureCategory = Field(description="Row of the refund table.")
+    code: ShortText = Field(description="Code of the failure that the job ends in, or would.")
+    phase: Phase = Field(description="What the job was at.")
+    provider: ShortText
+    ends_job: bool = Field(
+        description="Whether the job failed by it; if not, the job goes on and may still succeed."
+    )
+    message: LongText = Field(description="What happened, for an operator.")
+    details: dict[str, Detail] = Field(
+        default_factory=dict, description="Facts that belong to the code."
     )
 
 

@@ -70,6 +70,7 @@ GENERATION_EVENTS = Topic(
         generation.GenerationSubmitted,
         generation.GenerationPolled,
         generation.DownloadStarted,
+        generation.AlertRaised,
         generation.GenerationCompleted,
         generation.GenerationFailed,
         generation.GenerationCancelled,

@@ -5,6 +5,7 @@ from rich.text import Text
 from schemas.base import Event
 from schemas.envelope import Envelope
 from schemas.generation import (
+    AlertRaised,
     DownloadStarted,
     GenerationCancelled,
     GenerationCompleted,
@@ -27,6 +28,7 @@ from schemas.requests import CreditAdjustmentRequested, CreditGrantRequested, Ge
 
 _COLOUR_BY_WORD = {
     "Failed": "red",
+    "Raised": "red",
     "Declined": "red",
     "Refused": "red",
     "Refunded": "yellow",
@@ -92,6 +94,8 @@ def _describe_generation(event: Event) -> str:
                 f"{media.size_bytes} bytes, {media.duration_ms / 1000:.1f} s, "
                 f"{media.width_pixels}x{media.height_pixels}, {media.frames_per_second:g} fps"
             )
+        case AlertRaised(category=category, phase=phase, provider=provider):
+            return f"{category} at {phase}, {provider}: {event.message[:80]}"
         case GenerationFailed(failure=failure):
             return f"{failure.code}: {failure.message}"
         case GenerationCancelled(submitted=submitted):

@@ -52,7 +52,7 @@ class _Batch:
     records: list[OutgoingRecord] = field(default_factory=list)
     positions: dict[str, int] = field(default_factory=dict)
     answers: list[asyncio.Future[None]] = field(default_factory=list)
-    event_types: list[str] = field(default_factory=list)
+    envelopes: list[Envelope] = field(default_factory=list)
 
     @property
     def writes(self) -> bool:
@@ -229,7 +229,7 @@ class Lane:
             batch.records.append(
                 OutgoingRecord(self._output, record.key, record.value, record.headers)
             )
-            batch.event_types.append(envelope.event_type)
+            batch.envelopes.append(envelope)
 
     def _set_aside(self, record: InputRecord, batch: _Batch, reason: str, detail: str) -> None:
         topic = self._inputs[record.topic]
@@ -264,8 +264,8 @@ class Lane:
                 monotonic_seconds() - started
             )
             metrics.lane_transactions.labels(self._program.name, str(self.partition)).inc()
-            for event_type in batch.event_types:
-                metrics.lane_events.labels(self._program.name, event_type).inc()
+            for envelope in batch.envelopes:
+                metrics.lane_events.labels(self._program.name, envelope.event_type).inc()
         elif batch.positions:
             # Inputs that led to nothing lead to nothing again: their positions may wait.
             self._uncommitted_positions = True
@@ -274,7 +274,7 @@ class Lane:
             if not answer.done():
                 answer.set_result(None)
         if batch.overlay.changed:
-            self._companion.committed(batch.overlay.changed)
+            self._companion.committed(batch.overlay.changed, batch.envelopes)
 
     def _outgoing(self, batch: _Batch) -> list[OutgoingRecord]:
         codec = self._program.codec

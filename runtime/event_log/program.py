@@ -51,8 +51,8 @@ class LaneCompanion(Protocol):
         """Start from the lane's states."""
         ...
 
-    def committed(self, changed: Mapping[str, object | None]) -> None:
-        """See which states a transaction changed; None is an ended one."""
+    def committed(self, changed: Mapping[str, object | None], written: Sequence[Envelope]) -> None:
+        """See which states a transaction changed (None is an ended one) and what it wrote."""
         ...
 
     async def close(self) -> None:

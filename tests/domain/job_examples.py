@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from domain.failures import ProviderFault
-from schemas.failure import Failure
+from schemas.failure import Failure, Phase
 from schemas.generation import (
+    AlertRaised,
     DownloadStarted,
     GenerationCancelled,
     GenerationCompleted,
@@ -64,6 +65,26 @@ def downloading(at: datetime = AT) -> DownloadStarted:
 def completed(at: datetime = AT, media: StoredMedia = MEDIA) -> GenerationCompleted:
     return GenerationCompleted(
         **_job(at), media=media, provider="google", cost_micro_dollars=1_600_000
+    )
+
+
+def alert(
+    failure: Failure,
+    at: datetime = AT,
+    phase: Phase = "submit",
+    message: str | None = None,
+    *,
+    ends_job: bool = True,
+) -> AlertRaised:
+    return AlertRaised(
+        **_job(at),
+        category=failure.category,
+        code=failure.code,
+        phase=phase,
+        provider="google",
+        ends_job=ends_job,
+        message=failure.message if message is None else message,
+        details=failure.details,
     )
 
 

@@ -7,7 +7,7 @@ from functools import reduce
 
 from hypothesis import strategies as st
 
-from domain.failures import download_failed
+from domain.failures import download_failed, poll_trouble, storage_failed, system_trouble
 from domain.generation import decide, evolve
 from domain.generation_commands import (
     BeginSubmission,
@@ -22,6 +22,7 @@ from domain.generation_commands import (
     RecordRefusal,
     RecordSubmission,
     RecordSubmissionFault,
+    RecordTrouble,
     RecoverSubmission,
 )
 from domain.generation_state import Job
@@ -39,7 +40,12 @@ _FAULTS = st.builds(
     st.just(BUSY),
     kind=st.sampled_from(("transient", "transient", "rejected", "permanent")),
     started=st.sampled_from(("no", "no", "no", "unknown")),
+    lacks=st.sampled_from((None, None, "quota", "key")),
 )
+_MEDIA_FAILURES = st.sampled_from(
+    (download_failed("HTTP 404", 3), storage_failed("quota", "full", 1, lasting=True))
+)
+_TROUBLES = st.builds(poll_trouble, _FAULTS) | st.just(system_trouble("poll", KeyError("done")))
 _STATES = st.sampled_from(("queued", "running"))
 _PROGRESS = st.none() | st.sampled_from((0, 0, 1, 50, 99, 100))
 
@@ -92,7 +98,8 @@ def _word(draw: st.DrawFn, job: Job | None, at: datetime) -> LedgerWord | Genera
         "refusal": lambda: RecordRefusal(at, ("violence",)),
         "poll fault": lambda: RecordPollFault(at, draw(_FAULTS)),
         "media": lambda: RecordMedia(at, MEDIA),
-        "media failure": lambda: RecordMediaFailure(at, download_failed("HTTP 404", 3)),
+        "media failure": lambda: RecordMediaFailure(at, draw(_MEDIA_FAILURES)),
+        "trouble": lambda: RecordTrouble(at, draw(_TROUBLES)),
         "deadline": lambda: CheckDeadline(at),
         "cancel unasked": lambda: CancelJob(at),
         "cancel": lambda: cancellation_accepted(at=at),

@@ -7,10 +7,14 @@ import pytest
 
 from domain.failures import (
     ProviderFault,
+    Trouble,
     download_failed,
-    provider_failed,
+    never_mended,
+    poll_trouble,
+    provider_fault,
     safety_blocked,
     storage_failed,
+    system_trouble,
     timed_out,
 )
 from domain.generation import decide, evolve
@@ -26,9 +30,12 @@ from domain.generation_commands import (
     RecordRefusal,
     RecordSubmission,
     RecordSubmissionFault,
+    RecordTrouble,
     RecoverSubmission,
 )
 from domain.generation_state import Limits
+from schemas.base import Detail
+from schemas.failure import Failure
 from tests.domain.examples import (
     AT,
     BUSY,
@@ -44,6 +51,7 @@ from tests.domain.examples import (
 from tests.domain.job_examples import (
     OPERATION,
     SOURCE,
+    alert,
     cancelled,
     completed,
     downloading,
@@ -57,6 +65,21 @@ from tests.spec import Spec
 given = Spec(None, decide, evolve).given
 DEADLINE = AT + 15 * MINUTE
 GONE = ProviderFault(kind="permanent", started="unknown", message="Unknown operation.", status=404)
+
+
+def provider_misconfigured(reason: str, **details: Detail) -> Failure:
+    trouble = Trouble("provider_setup", "poll", reason=reason, message="")
+    failure = never_mended(trouble, 0 * MINUTE)
+    return failure.model_copy(update={"details": {"reason": reason, **details}})
+
+
+def system_error(reason: str, **details: Detail) -> Failure:
+    trouble = Trouble("system_error", "poll", reason=reason, message="")
+    failure = never_mended(trouble, 0 * MINUTE)
+    return failure.model_copy(update={"details": {"reason": reason, **details}})
+
+
+FULL_STORE = storage_failed("quota", "quota: disk full", 1, lasting=True)
 LATE_DOWNLOAD = download_failed("it took longer than its limit")
 
 
@@ -181,7 +204,7 @@ def test_a_refusal_ends_the_job_with_the_filters_reasons():
 
 
 def test_a_job_the_provider_lost_or_failed_ends():
-    processing().when(RecordPollFault(AT, GONE)).then(failed(provider_failed(GONE), fault=GONE))
+    processing().when(RecordPollFault(AT, GONE)).then(failed(provider_fault(GONE), fault=GONE))
 
 
 def test_a_finished_job_is_downloaded_before_it_counts_as_done():
@@ -201,10 +224,82 @@ def test_a_stored_file_completes_the_job_and_says_what_it_cost_us(seconds, cost)
     )
 
 
-@pytest.mark.parametrize("failure", [download_failed("HTTP 404", 3), storage_failed("quota")])
-def test_a_file_that_cannot_be_fetched_or_stored_fails_the_job(failure):
-    """S0-65, S0-81, S0-82."""
+def test_a_file_that_cannot_be_fetched_fails_the_job():
+    """S0-65, S0-81."""
+    failure = download_failed("HTTP 404", 3)
     in_download().when(RecordMediaFailure(AT, failure)).then(failed(failure))
+
+
+def test_a_store_that_takes_no_file_fails_the_job_and_operators_are_told_before_it_ends():
+    """S0-82."""
+    in_download().when(RecordMediaFailure(AT, FULL_STORE)).then(
+        alert(FULL_STORE, phase="store", message="quota: disk full"), failed(FULL_STORE)
+    )
+
+
+# What stands in the way of a job that goes on.
+
+KEY_REFUSED = poll_trouble(
+    ProviderFault(
+        kind="transient", started="unknown", message="No user.", status=401, code="E", lacks="key"
+    )
+)
+BROKEN_STEP = system_trouble("poll", KeyError("state"))
+TOLD_KEY = alert(
+    provider_misconfigured("key", provider_status=401, provider_code="E"),
+    phase="poll",
+    message="No user.",
+    ends_job=False,
+)
+TOLD_STEP = alert(
+    system_error("KeyError"), phase="poll", message="KeyError: 'state'", ends_job=False
+)
+
+
+@pytest.mark.parametrize(("trouble", "told"), [(KEY_REFUSED, TOLD_KEY), (BROKEN_STEP, TOLD_STEP)])
+def test_operators_are_told_at_once_and_once_while_the_job_goes_on(trouble, told):
+    """S0-83, S0-44: log, alert and retry."""
+    start = processing()
+    start.when(RecordTrouble(AT, trouble)).then(told)
+    start.given(told).when(RecordTrouble(AT + SECOND, trouble)).then()
+    start.given(told).when(RecordOutput(AT, SOURCE)).then(downloading())
+
+
+@pytest.mark.parametrize("lacks", [None, "quota"])
+def test_a_poll_that_is_put_off_for_a_moment_alerts_nobody(lacks):
+    """S0-48."""
+    busy = poll_trouble(replace(BUSY, lacks=lacks))
+    processing().when(RecordTrouble(AT, busy)).then()
+
+
+def test_a_job_whose_trouble_outlasts_it_fails_by_the_trouble_and_alerts_nobody_twice():
+    """S0-83: what stood in the way to the last is what it failed by, not its age."""
+    start = processing().given(TOLD_KEY)
+    start.when(CheckDeadline(DEADLINE)).then(
+        failed(never_mended(KEY_REFUSED, 15 * MINUTE), DEADLINE)
+    )
+    start = in_download().given(alert(system_error("KeyError"), phase="download", ends_job=False))
+    start.when(CheckDeadline(AT + 10 * MINUTE)).then(
+        failed(system_error("KeyError", duration_minutes=10.0), AT + 10 * MINUTE)
+    )
+
+
+def test_a_trouble_that_is_over_is_forgotten():
+    """S0-44: a new key finds the job where it was."""
+    start = processing().given(polled(), TOLD_KEY)
+    start.when(RecordPoll(AT + SECOND, "running")).then(polled(at=AT + SECOND))
+    start.given(polled(at=AT + SECOND)).when(CheckDeadline(DEADLINE)).then(
+        failed(timed_out(15 * MINUTE), DEADLINE)
+    )
+    start.given(downloading()).when(CheckDeadline(AT + 10 * MINUTE)).then(
+        failed(LATE_DOWNLOAD, AT + 10 * MINUTE)
+    )
+
+
+def test_operators_are_told_again_of_another_trouble_but_never_of_one_twice():
+    both = processing().given(TOLD_KEY, TOLD_STEP)
+    both.when(RecordTrouble(AT, KEY_REFUSED)).then()
+    both.when(RecordTrouble(AT, BROKEN_STEP)).then()
 
 
 def test_the_fifteen_minutes_do_not_count_for_the_download():
@@ -233,6 +328,18 @@ def test_a_job_cancelled_after_its_submission_ends_as_submitted(start):
     )
 
 
+# A refusal, with what the provider says of it.
+
+
+def test_a_refusal_names_the_filters_category_and_confidence_where_the_provider_does():
+    """S0-86."""
+    refusal = RecordRefusal(AT, ("blood",), "violence", 0.93)
+    failure = safety_blocked(("blood",), "violence", 0.93)
+    assert failure.details == {"category": "violence", "confidence": 0.93, "reasons": ("blood",)}
+    assert "violence" in failure.suggested_action
+    processing().when(refusal).then(failed(failure))
+
+
 # What comes twice, too late or out of place.
 
 EVERY_COMMAND = (
@@ -245,13 +352,14 @@ EVERY_COMMAND = (
     RecordRefusal(AT, ("violence",)),
     RecordPollFault(AT, GONE),
     RecordMedia(AT, MEDIA),
-    RecordMediaFailure(AT, storage_failed("quota")),
+    RecordMediaFailure(AT, FULL_STORE),
+    RecordTrouble(AT, BROKEN_STEP),
     CheckDeadline(AT + 60 * MINUTE),
     CancelJob(AT),
 )
 ENDS = (
     completed(),
-    failed(storage_failed("quota")),
+    failed(FULL_STORE),
     cancelled(submitted=True),
 )
 
@@ -281,9 +389,16 @@ def test_nothing_can_happen_to_a_job_that_was_never_reserved(command):
         ),
         (
             processing(),
-            (RecordPoll, RecordOutput, RecordRefusal, RecordPollFault, CheckDeadline),
+            (
+                RecordPoll,
+                RecordOutput,
+                RecordRefusal,
+                RecordPollFault,
+                RecordTrouble,
+                CheckDeadline,
+            ),
         ),
-        (in_download(), (RecordMedia, RecordMediaFailure, CheckDeadline)),
+        (in_download(), (RecordMedia, RecordMediaFailure, RecordTrouble, CheckDeadline)),
     ],
 )
 def test_a_command_out_of_place_is_answered_with_silence(start, understood):

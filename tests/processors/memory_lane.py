@@ -159,7 +159,7 @@ class MemoryLane:
         overlay.keep()
         overlay.commit()
         self.events.extend(envelopes)
-        self.runner.committed(overlay.changed)
+        self.runner.committed(overlay.changed, tuple(envelopes))
 
     def restarted(self) -> None:
         """Give the same states a fresh runner, as a new owner has."""

@@ -117,7 +117,7 @@ async def test_a_worker_that_finds_an_intent_without_an_answer_does_not_submit(l
     assert len(provider.submissions) == 1
     never.set()
     await killed.close()
-    assert lane.event_types == ["SubmissionIntended", "GenerationFailed"]
+    assert lane.event_types == ["SubmissionIntended", "AlertRaised", "GenerationFailed"]
 
 
 async def test_polling_goes_on_after_a_restart_S0_51(lane, provider):

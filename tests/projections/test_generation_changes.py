@@ -77,7 +77,7 @@ def test_i09_the_refund_brings_the_status_the_failure_and_the_credits_at_once():
         "message": ("The provider's safety filter blocked this video. Your credits were returned."),
         "retryable": True,
         "suggested_action": ("Change the prompt so that it follows the provider's content policy."),
-        "details": {"category": "safety", "reasons": ["violence"]},
+        "details": {"category": "unspecified", "reasons": ["violence"]},
     }
 
 

@@ -221,7 +221,7 @@ async def test_a_store_that_is_full_or_denied_ends_the_job_at_once(server, trip,
     trip.store = store = RefusingStore(tmp_path / "media", StorageError(kind, "no"))
     failure = await trip.failure()
     assert (failure.category, failure.code) == ("storage_error", "STORAGE_FAILED")
-    assert failure.details == {"reason": f"{kind}: no"}
+    assert failure.details == {"reason": kind, "problem": f"{kind}: no", "attempts": 1}
     assert (store.puts, len(server.received)) == (1, 1)
 
 
@@ -236,7 +236,9 @@ async def test_a_storage_fault_that_passes_is_tried_again(server, trip, tmp_path
 async def test_a_storage_fault_that_stays_is_a_storage_failure(server, trip, tmp_path):
     server.replies(SENT)
     trip.store = RefusingStore(tmp_path / "media", *[StorageError("other", "blip")] * 3)
-    assert (await trip.failure()).category == "storage_error"
+    failure = await trip.failure()
+    assert (failure.category, failure.code) == ("storage_unavailable", "STORAGE_UNAVAILABLE")
+    assert failure.details == {"reason": "other", "problem": "other: blip", "attempts": 3}
 
 
 async def test_a_full_disk_of_the_worker_is_a_storage_failure_too(server, trip, monkeypatch):
@@ -249,7 +251,8 @@ async def test_a_full_disk_of_the_worker_is_a_storage_failure_too(server, trip, 
     server.replies(SENT)
     failure = await trip.failure()
     assert failure.category == "storage_error"
-    assert failure.details == {"reason": "quota: No space left on device (ENOSPC)"}
+    problem = "quota: No space left on device (ENOSPC)"
+    assert failure.details == {"reason": "quota", "problem": problem, "attempts": 1}
 
 
 async def test_a_redelivered_download_of_a_stored_file_succeeds_although_the_provider_dropped_it(

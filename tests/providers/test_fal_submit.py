@@ -73,33 +73,50 @@ async def test_each_submission_has_a_connection_of_its_own(fal, server):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "started"),
+    ("status", "verdict"),
     [
-        (302, "transient", "unknown"),
-        (400, "rejected", "no"),
-        (401, "permanent", "no"),
-        (402, "permanent", "no"),
-        (403, "permanent", "no"),
-        (404, "permanent", "no"),
-        (408, "transient", "no"),
-        (422, "rejected", "no"),
-        (429, "transient", "no"),
-        (499, "transient", "unknown"),
-        (500, "transient", "unknown"),
-        (502, "transient", "unknown"),
-        (503, "transient", "no"),
-        (504, "transient", "unknown"),
+        (302, ("transient", "unknown", None)),
+        (400, ("rejected", "no", None)),
+        (401, ("permanent", "no", "key")),
+        (402, ("permanent", "no", "billing")),
+        (403, ("permanent", "no", "billing")),
+        (404, ("permanent", "no", "model")),
+        (408, ("transient", "no", None)),
+        (422, ("rejected", "no", None)),
+        (429, ("transient", "no", "quota")),
+        (499, ("transient", "unknown", None)),
+        (500, ("transient", "unknown", None)),
+        (502, ("transient", "unknown", None)),
+        (503, ("transient", "no", None)),
+        (504, ("transient", "unknown", None)),
     ],
 )
-async def test_the_status_alone_says_whether_work_may_have_begun(
-    fal, server, status, kind, started
-):
+async def test_the_status_alone_says_whether_work_may_have_begun(fal, server, status, verdict):
     """C18: the body's words play no part."""
+    kind, started, lacks = verdict
     server.replies(answer(status, b"content policy? nginx? who knows"))
     assert await fault_of(fal) == ProviderFault(
-        kind=kind, started=started, message=f"HTTP {status}: without a code", status=status
+        kind=kind,
+        started=started,
+        message=f"HTTP {status}: without a code",
+        status=status,
+        lacks=lacks,
     )
     assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_what_fal_says_of_our_account_is_kept_for_operators(fal, server, status):
+    """A locked account and an empty purse have no code: only the words tell them apart."""
+    server.replies(answer(status, {"detail": "User is locked. Reason: Exhausted balance."}))
+    fault = await fault_of(fal)
+    assert fault.message == f"HTTP {status}: User is locked. Reason: Exhausted balance."
+
+
+async def test_an_order_that_breaks_the_content_policy_is_a_matter_of_safety(fal, server):
+    """S0-86: fal names no category and no confidence, so neither do we."""
+    server.replies(answer(422, POLICY))
+    assert (await fault_of(fal)).safety_category == "unspecified"
 
 
 async def test_a_busy_answer_that_names_a_request_leaves_the_outcome_unknown(fal, server):
@@ -116,7 +133,7 @@ async def test_a_busy_answer_that_names_a_request_leaves_the_outcome_unknown(fal
             "concurrent_requests_limit",
         ),
         (answer(422, POLICY), "content_policy_violation"),
-        (answer(401, {"detail": "A fox."}), None),
+        (answer(405, {"detail": "A fox."}), None),
     ],
 )
 async def test_a_fault_has_its_code_and_never_the_words(fal, server, reply, code):

@@ -91,31 +91,34 @@ async def test_each_submission_has_a_connection_of_its_own(veo, server):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "started"),
+    ("status", "verdict"),
     [
-        (301, "transient", "unknown"),
-        (400, "rejected", "no"),
-        (401, "permanent", "no"),
-        (403, "permanent", "no"),
-        (404, "permanent", "no"),
-        (408, "transient", "no"),
-        (413, "permanent", "no"),
-        (429, "transient", "no"),
-        (499, "transient", "unknown"),
-        (500, "transient", "unknown"),
-        (502, "transient", "unknown"),
-        (503, "transient", "no"),
-        (504, "transient", "unknown"),
+        (301, ("transient", "unknown", None)),
+        (400, ("rejected", "no", None)),
+        (401, ("permanent", "no", "key")),
+        (403, ("permanent", "no", "permission")),
+        (404, ("permanent", "no", "model")),
+        (408, ("transient", "no", None)),
+        (413, ("permanent", "no", None)),
+        (429, ("transient", "no", "quota")),
+        (499, ("transient", "unknown", None)),
+        (500, ("transient", "unknown", None)),
+        (502, ("transient", "unknown", None)),
+        (503, ("transient", "no", None)),
+        (504, ("transient", "unknown", None)),
     ],
 )
-async def test_the_status_alone_says_whether_work_may_have_begun(
-    veo, server, status, kind, started
-):
+async def test_the_status_alone_says_whether_work_may_have_begun(veo, server, status, verdict):
     """S0-42, C18: the body's words play no part."""
+    kind, started, lacks = verdict
     server.replies(answer(status, b"quota? safety? who knows"))
     fault = await fault_of(veo)
     assert fault == ProviderFault(
-        kind=kind, started=started, message="quota? safety? who knows", status=status
+        kind=kind,
+        started=started,
+        message="quota? safety? who knows",
+        status=status,
+        lacks=lacks,
     )
     assert len(server.received) == 1
 

@@ -142,7 +142,8 @@ async def test_a_poll_ends_where_the_video_begins(vertex, server):
 @pytest.mark.parametrize(
     ("reply", "kind"),
     [
-        (answer(200, {"done": True, "error": {"code": 3, "message": "No."}}), "permanent"),
+        (answer(200, {"done": True, "error": {"code": 3, "message": "No."}}), "rejected"),
+        (answer(200, {"done": True, "error": {"code": 13, "message": "No."}}), "permanent"),
         (answer(200, done()), "permanent"),
         (answer(404), "permanent"),
         (answer(401), "transient"),

@@ -77,7 +77,7 @@ async def test_keys_that_came_later_are_forgotten_too_earliest_first():
     async with sweeping(lane, lambda: AT) as expiry:
         for name, state in {"b": ending(AT), "a": ending(AT - SECOND)}.items():
             lane.states.load(f"key/alice/{name}", state)
-            expiry.committed({f"key/alice/{name}": state})
+            expiry.committed({f"key/alice/{name}": state}, ())
         await until_forgotten(lane, 2)
     assert forgotten(lane) == ["key/alice/a", "key/alice/b"]
 
@@ -87,7 +87,7 @@ async def test_what_is_no_key_or_is_over_already_is_left_alone():
     lane.states.load("account/alice", Account())
     lane.states.load("job/1", ending(AT))
     async with sweeping(lane, lambda: AT) as expiry:
-        expiry.committed({"key/alice/1": None, "key/alice/2": ending(AT)})
+        expiry.committed({"key/alice/1": None, "key/alice/2": ending(AT)}, ())
         await some_sweeps()
     assert lane.asked == []
 
@@ -99,7 +99,7 @@ async def test_a_key_that_was_used_again_lives_on():
     async with sweeping(lane, clock) as expiry:
         again = ending(AT + SECOND)
         lane.states.load("key/alice/1", again)
-        expiry.committed({"key/alice/1": again})
+        expiry.committed({"key/alice/1": again}, ())
         clock.now = AT
         await some_sweeps()
         assert lane.asked == []
@@ -139,7 +139,7 @@ async def test_nothing_is_swept_after_the_close():
     async with sweeping(lane, lambda: AT) as expiry:
         pass
     lane.states.load("key/alice/1", ending(AT))
-    expiry.committed({"key/alice/1": ending(AT)})
+    expiry.committed({"key/alice/1": ending(AT)}, ())
     await some_sweeps()
     assert lane.asked == []
 
@@ -151,6 +151,6 @@ async def test_a_key_seen_several_times_is_forgotten_and_then_gone(count):
     lane.states.load("key/alice/1", ending(AT))
     async with sweeping(lane, lambda: AT) as expiry:
         for _ in range(count):
-            expiry.committed({"key/alice/1": ending(AT)})
+            expiry.committed({"key/alice/1": ending(AT)}, ())
         await until_forgotten(lane, 1)
     assert set(forgotten(lane)) == {"key/alice/1"}

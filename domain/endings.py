@@ -1,0 +1,69 @@
+"""How a job ends, and what is told on the way: the events of failures, troubles and cancellations.
+
+Pure, and without rules of its own: the refund table says who is told of what.
+"""
+
+from datetime import datetime
+
+from domain.alerts import alert_of_failure, alert_of_trouble
+from domain.failures import ProviderFault, Trouble, never_mended
+from domain.generation_state import Job
+from domain.refunds import REFUND_BY_FAILURE
+from schemas.base import JobEvent
+from schemas.failure import Failure, Phase
+from schemas.generation import GenerationCancelled, GenerationFailed
+
+
+def troubled(job: Job, at: datetime, trouble: Trouble) -> tuple[JobEvent, ...]:
+    """Tell operators of a trouble that the job may outlive, where its category says so."""
+    at_once = REFUND_BY_FAILURE[trouble.category].alert == "at_once"
+    if not at_once or trouble.category in job.alerted:
+        return ()
+    return (alert_of_trouble(job, at, trouble),)
+
+
+def overdue(job: Job, at: datetime, failure: Failure, phase: Phase) -> tuple[JobEvent, ...]:
+    """End a job whose time is over; what stood in its way to the last is what it failed by."""
+    if job.trouble is not None:
+        return failed(job, at, never_mended(job.trouble, at - job.reserved_at), phase)
+    return failed(job, at, failure, phase)
+
+
+def failed(
+    job: Job,
+    at: datetime,
+    failure: Failure,
+    phase: Phase,
+    fault: ProviderFault | None = None,
+) -> tuple[JobEvent, ...]:
+    """End a job; its alert, if it raises one, stands before the end: nothing follows that."""
+    rule = REFUND_BY_FAILURE[failure.category]
+    ended = _ended(job, at, failure, fault)
+    if rule.alert == "never" or failure.category in job.alerted:
+        return (ended,)
+    return (alert_of_failure(job, at, failure, phase, fault), ended)
+
+
+def _ended(
+    job: Job, at: datetime, failure: Failure, fault: ProviderFault | None
+) -> GenerationFailed:
+    return GenerationFailed(
+        account_id=job.account_id,
+        occurred_at=at,
+        job_id=job.job_id,
+        failure=failure,
+        provider_status=fault.status if fault else None,
+        provider_code=fault.code[:200] if fault and fault.code else None,
+        provider_detail=fault.message[:2000] if fault else None,
+    )
+
+
+def cancelled(job: Job, at: datetime, *, submitted: bool) -> GenerationCancelled:
+    """End a job that its owner cancelled."""
+    return GenerationCancelled(
+        account_id=job.account_id,
+        occurred_at=at,
+        job_id=job.job_id,
+        submitted=submitted,
+        requested_by=job.cancel_requested_by or "owner",
+    )
