@@ -22,10 +22,16 @@ def troubled(job: Job, at: datetime, trouble: Trouble) -> tuple[JobEvent, ...]:
     return (alert_of_trouble(job, at, trouble),)
 
 
-def overdue(job: Job, at: datetime, failure: Failure, phase: Phase) -> tuple[JobEvent, ...]:
-    """End a job whose time is over; what stood in its way to the last is what it failed by."""
-    if job.trouble is not None:
-        return failed(job, at, never_mended(job.trouble, at - job.reserved_at), phase)
+def overdue(
+    job: Job, at: datetime, failure: Failure, phase: Phase, met: Trouble | None
+) -> tuple[JobEvent, ...]:
+    """End a job whose time is over; what stood in its way to the last is what it failed by.
+
+    Only what operators are told of counts: what passes by itself is a matter of time.
+    """
+    trouble = job.trouble or met
+    if trouble is not None and REFUND_BY_FAILURE[trouble.category].alert != "never":
+        return failed(job, at, never_mended(trouble, at - job.reserved_at), phase)
     return failed(job, at, failure, phase)
 
 

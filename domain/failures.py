@@ -189,7 +189,7 @@ def storage_failed(reason: str, text: str, attempts: int, *, lasting: bool) -> F
 
 def never_mended(trouble: Trouble, age: timedelta) -> Failure:
     """Say that a trouble outlasted its job."""
-    code = "SYSTEM_ERROR" if trouble.category == "system_error" else "PROVIDER_MISCONFIGURED"
+    code = next(code for code, ending in ENDINGS.items() if ending.category == trouble.category)
     details: dict[str, Detail] = {"reason": trouble.reason, "duration_minutes": _minutes(age)}
     if trouble.status is not None:
         details["provider_status"] = trouble.status

@@ -170,8 +170,8 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
             return failed(job, at, provider_fault(fault), "poll", fault)
         case RecordTrouble(at, trouble):
             return troubled(job, at, trouble)
-        case CheckDeadline(at) if at >= job.deadline(limits):
-            return overdue(job, at, timed_out(at - job.reserved_at), "poll")
+        case CheckDeadline(at, met) if at >= job.deadline(limits):
+            return overdue(job, at, timed_out(at - job.reserved_at), "poll", met)
         case CancelJob(at) if job.cancel_requested_by is not None:
             return (cancelled(job, at, submitted=True),)
         case _:
@@ -223,8 +223,9 @@ def _while_downloading(job: Job, command: GenerationCommand, limits: Limits) -> 
             return failed(job, at, failure, phase_of(failure, "download"))
         case RecordTrouble(at, trouble):
             return troubled(job, at, trouble)
-        case CheckDeadline(at) if at >= job.deadline(limits):
-            return overdue(job, at, download_failed("it took longer than its limit"), "download")
+        case CheckDeadline(at, met) if at >= job.deadline(limits):
+            late = download_failed("it took longer than its limit")
+            return overdue(job, at, late, "download", met)
         case CancelJob(at) if job.cancel_requested_by is not None:
             return (cancelled(job, at, submitted=True),)
         case _:

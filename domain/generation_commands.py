@@ -97,7 +97,10 @@ class RecordMediaFailure:
 
 @dataclass(frozen=True, slots=True)
 class CheckDeadline:
+    """The job's time may be over; `met` is what the last step ran into, None if it went well."""
+
     at: datetime
+    met: Trouble | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from domain.failures import ProviderFault, poll_trouble, system_trouble
+from domain.failures import ProviderFault, Trouble, poll_trouble, system_trouble
 from domain.generation_commands import (
     BeginSubmission,
     GenerationCommand,
@@ -70,6 +70,16 @@ class JobCalls:
     def __init__(self, lane: LaneHandle, outside: Outside) -> None:
         self._lane = lane
         self._outside = outside
+        # What the last poll of a job ran into; gone with the first that is answered.
+        self._met: dict[str, Trouble] = {}
+
+    def met(self, job_id: str) -> Trouble | None:
+        """Give what a job's last poll ran into; None if it was answered."""
+        return self._met.get(job_id)
+
+    def forget(self, job_id: str) -> None:
+        """Drop what is remembered of a job that ended."""
+        self._met.pop(job_id, None)
 
     def job(self, job_id: str) -> Job | None:
         """Give a job as it is committed now; None once it ended."""
@@ -117,15 +127,16 @@ class JobCalls:
                 if error.fault.kind == "transient":
                     # A poll that fails says nothing of the job; it is asked again (S0-48).
                     log.warning("poll_failed", job_id=job.job_id, error=str(error))
-                    await self.tell(job.job_id, RecordTrouble(clock(), poll_trouble(error.fault)))
+                    await self._meet(job, poll_trouble(error.fault))
                     return error.retry_after_seconds or 0.0
                 await self.tell(job.job_id, RecordPollFault(clock(), error.fault))
                 return 0.0
             except Exception as error:
                 # S0-83: an adapter's bug with one answer must not stop the other jobs.
                 log.exception("poll_raised", job_id=job.job_id)
-                await self.tell(job.job_id, RecordTrouble(clock(), system_trouble("poll", error)))
+                await self._meet(job, system_trouble("poll", error))
                 return 0.0
+        self._met.pop(job.job_id, None)
         match answer:
             case Running(state=state, progress_percent=progress):
                 await self.tell(job.job_id, RecordPoll(clock(), state, progress))
@@ -135,6 +146,10 @@ class JobCalls:
                 refusal = RecordRefusal(clock(), reasons, category, confidence)
                 await self.tell(job.job_id, refusal)
         return 0.0
+
+    async def _meet(self, job: Job, trouble: Trouble) -> None:
+        self._met[job.job_id] = trouble
+        await self.tell(job.job_id, RecordTrouble(self._outside.clock(), trouble))
 
     async def download(self, job: Job) -> float:
         """Fetch the finished video into our own store and have it checked.

@@ -117,6 +117,7 @@ class JobRunner:
         return PollPlan(capabilities.poll_interval_seconds, capabilities.poll_interval_seconds_max)
 
     def _forget(self, job_id: str) -> None:
+        self._calls.forget(job_id)
         self._timers.forget(job_id)
         job = self._known.pop(job_id, None)
         if job is None:
@@ -170,7 +171,7 @@ class JobRunner:
         now = self._outside.clock()
         overdue = now >= job.deadline(self._limits)
         if overdue and job.status != "submitting":
-            await self._calls.tell(job_id, CheckDeadline(now))
+            await self._calls.tell(job_id, CheckDeadline(now, self._calls.met(job_id)))
         elif job.status == "pending":
             self._submitting.add(job_id)
             await self._calls.submit(job)

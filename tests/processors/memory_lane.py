@@ -18,12 +18,14 @@ from providers.protocol import (
     Capabilities,
     FetchError,
     PollAnswer,
+    Provider,
     Running,
     Submission,
 )
+from runtime.clock import Clock
 from runtime.event_log.program import LaneClosedError
 from runtime.event_log.states import Overlay, States
-from runtime.objects import open_media_store
+from runtime.objects import MediaStore, open_media_store
 from runtime.settings import Settings
 from schemas.envelope import Cause, Envelope
 from schemas.ledger import CancellationAccepted, CreditsReserved
@@ -125,15 +127,26 @@ class MemoryLane:
 
     partition = 0
 
-    def __init__(self, tmp_path, provider: ScriptedProvider, clock: SettableClock) -> None:
+    def __init__(
+        self,
+        tmp_path,
+        provider: Provider,
+        clock: Clock,
+        *,
+        store: MediaStore | None = None,
+        settings: Settings | None = None,
+        limits: Limits = Limits(),  # noqa: B008  frozen
+    ) -> None:
         self.states = States()
         self.events: list[Envelope] = []
+        self.changed = asyncio.Event()
         self.closed = False
-        limits = Limits()
-        settings = Settings(object_store_url=f"file://{tmp_path}/media", download_attempts_max=1)
+        settings = settings or Settings(
+            object_store_url=f"file://{tmp_path}/media", download_attempts_max=1
+        )
         outside = Outside(
             {provider.name: provider},
-            open_media_store(settings),
+            store or open_media_store(settings),
             settings,
             asyncio.Semaphore(2),
             {provider.name: asyncio.Semaphore(8)},
@@ -159,6 +172,7 @@ class MemoryLane:
         overlay.keep()
         overlay.commit()
         self.events.extend(envelopes)
+        self.changed.set()
         self.runner.committed(overlay.changed, tuple(envelopes))
 
     def restarted(self) -> None:
