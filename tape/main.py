@@ -5,6 +5,7 @@ import typer
 from runtime.logs import configure_logs
 from tape.accounts import credits_app, keys_app
 from tape.demo import demo
+from tape.refunds import refunds
 from tape.simulate import simulate_app
 from tape.up import down, env, up
 from tape.verify import verify
@@ -30,6 +31,7 @@ app.command()(env)
 app.command()(demo)
 app.command()(watch)
 app.command()(verify)
+app.command()(refunds)
 app.add_typer(credits_app, name="credits")
 app.add_typer(keys_app, name="keys")
 app.add_typer(simulate_app, name="simulate")

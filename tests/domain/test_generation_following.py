@@ -284,6 +284,18 @@ def test_a_job_whose_trouble_outlasts_it_fails_by_the_trouble_and_alerts_nobody_
     )
 
 
+def test_a_job_that_could_not_be_asked_for_to_the_last_for_want_of_quota_fails_by_that():
+    """S0-79: an operator is told; a poll that failed for a moment is a matter of time alone."""
+    quota = poll_trouble(replace(BUSY, lacks="quota"))
+    failure = never_mended(quota, 15 * MINUTE)
+    processing().when(CheckDeadline(DEADLINE, quota)).then(
+        alert(failure, DEADLINE, "poll"), failed(failure, DEADLINE)
+    )
+    processing().when(CheckDeadline(DEADLINE, poll_trouble(BUSY))).then(
+        failed(timed_out(15 * MINUTE), DEADLINE)
+    )
+
+
 def test_a_trouble_that_is_over_is_forgotten():
     """S0-44: a new key finds the job where it was."""
     start = processing().given(polled(), TOLD_KEY)

@@ -60,6 +60,7 @@ class ScriptedProvider:
         self.polls: list[str] = []
         self.cancels: list[str] = []
         self.can_cancel = False
+        self.cancel_error: Exception | None = None
         self.poll_renews_link = False
         self.fetches: list[str] = []
         self.before_submit_answer: Callable[[], AbstractAsyncContextManager[None]] | None = None
@@ -97,6 +98,8 @@ class ScriptedProvider:
     async def cancel(self, model: str, operation_id: str) -> None:
         del model
         self.cancels.append(operation_id)
+        if self.cancel_error is not None:
+            raise self.cancel_error
 
     @asynccontextmanager
     async def fetch(self, source: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.failures import ProviderFault
 from providers.protocol import Finished, ProviderError, Refused, Running
-from schemas.generation import GenerationFailed
+from runtime import metrics
+from schemas.generation import AlertRaised, GenerationFailed
 from tests.processors.memory_lane import (
     MemoryLane,
     ScriptedProvider,
@@ -257,3 +259,66 @@ async def test_a_lane_that_closes_waits_for_a_submission_in_flight(lane, provide
     release.set()
     await closing
     assert lane.event_types == ["SubmissionIntended", "GenerationSubmitted"]
+
+
+def alerts_counted() -> float:
+    return metrics.alerts.labels("system_error", "SYSTEM_ERROR", "poll", "google")._value.get()
+
+
+async def test_a_fault_of_ours_is_told_to_operators_and_tried_again_while_others_go_on(
+    lane, provider
+):
+    """S0-83, I24: logged, alerted, retried; no worker ends for one job's sake."""
+    before = alerts_counted()
+    provider.poll_answers = [KeyError("done"), KeyError("done"), Running("running")]
+    lane.receive(reserved())
+    with capture_logs() as lines:
+        await lane.until("GenerationPolled")
+    told = [each.event for each in lane.events if isinstance(each.event, AlertRaised)]
+    assert [(alert.category, alert.phase, alert.ends_job) for alert in told] == [
+        ("system_error", "poll", False)
+    ]
+    assert alerts_counted() == before + 1
+    (line,) = [line for line in lines if line["event"] == "alert_raised"]
+    assert (line["category"], line["reason"], line["job_id"]) == (
+        "system_error",
+        "KeyError",
+        told[0].job_id,
+    )
+
+
+async def test_a_refused_key_while_polling_is_told_at_once_and_the_job_waits_for_a_new_one(
+    lane, provider
+):
+    """S0-44."""
+    refused = ProviderFault(
+        kind="transient", started="unknown", message="No user.", status=401, lacks="key"
+    )
+    provider.poll_answers = [ProviderError(refused), Refused((), "violence", 0.9)]
+    lane.receive(reserved())
+    await lane.until("GenerationFailed")
+    assert lane.event_types == [
+        "SubmissionIntended",
+        "GenerationSubmitted",
+        "AlertRaised",
+        "GenerationFailed",
+    ]
+    event = lane.events[-1].event
+    assert isinstance(event, GenerationFailed)
+    assert event.failure.details == {"category": "violence", "confidence": 0.9}
+
+
+async def test_a_cancellation_that_breaks_down_harms_nobody(lane, provider):
+    provider.can_cancel = True
+    provider.cancel_error = KeyError("gone")
+    job = reserved()
+    lane.receive(job)
+    await lane.until("GenerationPolled")
+    with capture_logs() as lines:
+        lane.receive(cancellation(job.job_id))
+        await lane.until("GenerationCancelled")
+
+        async def logged() -> bool:
+            return any(line["event"] == "cancel_raised" for line in lines)
+
+        await eventually(logged, "the line", seconds=5)

@@ -201,8 +201,8 @@ async def _ended(lane: MemoryLane) -> None:
 def _settings(gate: Gate, folder: Path, cause: Cause, provider: str) -> Settings:
     address = CLOSED if cause.unreachable else gate.url
     named: dict[str, Any] = dict.fromkeys(ADDRESSES[provider], address)
+    named[KEYS[provider]] = SecretStr(cause.key)
     return Settings(
-        **{KEYS[provider]: SecretStr(cause.key)},
         **named,
         object_store_url=f"file://{folder}/media",
         download_timeout_seconds=_call_seconds(cause),
