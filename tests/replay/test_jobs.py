@@ -257,6 +257,22 @@ def test_an_end_is_never_left_I20():
     )
 
 
+def test_an_alert_is_no_step_of_its_job_and_stands_before_its_end_S0_82():
+    world = open_world()
+    world.request("j2")
+    world.run()
+    world.lose_submission("j2")
+    index = world.find("generation.events", "AlertRaised")
+    (_, alert), (_, end) = world.log["generation.events"][index : index + 2]
+    assert (alert.event_type, end.event_type) == ("AlertRaised", "GenerationFailed")
+    assert world.audit(strict_end=False).ok
+    late = Cause.of(end).envelop(alert.event, 0, "/tests")
+    offset = world.append("generation.events", late)
+    assert only_violation(world.audit(strict_end=False), "steps") == (
+        f"generation.events[0]@{offset}: job {uuid('j2')} is failed, and yet AlertRaised"
+    )
+
+
 def test_a_skipped_attempt_is_named_I20():
     world = open_world()
     world.change("generation.events", "SubmissionIntended", attempt=2)

@@ -58,7 +58,7 @@ _CHECKED_AT_SUBMISSION = {
 }
 
 INCIDENTS: tuple[Incident, ...] = (
-    Incident("submit", "nothing", Cause()),
+    Incident("submit", "nothing goes wrong", Cause()),
     Incident("submit", "the order is refused", _fault("refuse_400")),
     Incident("submit", "the safety filter refuses the order", Cause(answer="unsafe_order")),
     Incident("submit", "429 once", _fault("error_429", next_n=1, seconds=0)),
