@@ -118,10 +118,10 @@ class JobCalls:
                 await self.tell(job.job_id, RecordPollFault(clock(), error.fault))
                 return 0.0
         match answer:
-            case Running(state=state, progress_percent=progress):
-                await self.tell(job.job_id, RecordPoll(clock(), state, progress))
-            case Finished(source=source):
-                await self.tell(job.job_id, RecordOutput(clock(), source))
+            case Running(state, progress, position):
+                await self.tell(job.job_id, RecordPoll(clock(), state, progress, position))
+            case Finished(source, video_id):
+                await self.tell(job.job_id, RecordOutput(clock(), source, video_id))
             case Refused(reasons=reasons):
                 await self.tell(job.job_id, RecordRefusal(clock(), reasons))
         return 0.0

@@ -40,6 +40,7 @@ NAMES = UUID("6d1f6a3e-6f2b-5e0e-9f0c-0a0f5d2f7c11")
 BEGIN = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 REQUESTS, LEDGER, GENERATION = "requests", "ledger.events", "generation.events"
 TOPICS = (REQUESTS, LEDGER, GENERATION)
+IMAGE = "https://pictures.example/fox.png"
 
 
 def job_id(name: str) -> str:
@@ -105,7 +106,7 @@ class Story:
         settings = VideoSettings(
             model="veo-3.1", duration_seconds=seconds, resolution="720p", aspect_ratio="16:9"
         )
-        private = PrivatePrompt(prompt=prompt, negative_prompt="rain")
+        private = PrivatePrompt(prompt=prompt, negative_prompt="rain", image_url=IMAGE)
         self.owners[job] = account
         self.write(
             GenerationRequested(
@@ -143,16 +144,19 @@ class Story:
             )
         )
 
-    def poll(self, job: str, state: str, progress: int | None = None) -> None:
-        self.write(
-            GenerationPolled.model_validate(
-                {**self._who(job), "provider_state": state, "progress_percent": progress}
-            )
-        )
+    def poll(
+        self, job: str, state: str, progress: int | None = None, position: int | None = None
+    ) -> None:
+        poll = {"provider_state": state, "progress_percent": progress, "queue_position": position}
+        self.write(GenerationPolled.model_validate({**self._who(job), **poll}))
 
     def download(self, job: str) -> None:
         private = PrivateMedia(source="files/1")
-        self.write(DownloadStarted(**self._who(job), provider="google", private=private))
+        self.write(
+            DownloadStarted(
+                **self._who(job), provider="google", provider_video_id="video_1", private=private
+            )
+        )
 
     def complete(self, job: str) -> None:
         media = StoredMedia(
@@ -218,7 +222,8 @@ def every_ending() -> Story:
     story.request("ada", "asked again", key=job_id("done"), prompt="a fox " * 40)
     for job in (done, failed):
         story.submit(job)
-        story.poll(job, "queued")
+        story.poll(job, "queued", position=2)
+        story.poll(job, "queued", position=1)
     story.cancel(early, submitted=False)
     story.poll(done, "running", 40)
     story.poll(done, "running", 80)
