@@ -99,8 +99,14 @@ def job_rows(size: Size, chance: random.Random) -> Iterator[tuple[object, ...]]:
 
 
 async def seed(connection: Connection, size: Size) -> None:
-    """Fill both tables by COPY: a job and its charge each. Draws the same rows every time."""
+    """Fill the tables, the jobs by COPY and a charge for each. Draws the same jobs every time."""
     jobs = job_rows(size, random.Random(1))
+    # Made anew once the rows are there, which takes a fraction of the time.
+    indexes = await connection.fetch(
+        "SELECT indexname, indexdef FROM pg_indexes WHERE indexdef NOT LIKE 'CREATE UNIQUE%' "
+        "AND tablename IN ('generations', 'credit_transactions')"
+    )
+    await connection.execute(f"DROP INDEX {', '.join(row['indexname'] for row in indexes)}")
     await connection.copy_records_to_table(
         "generations", records=jobs, columns=JOB_COLUMNS, timeout=600
     )
@@ -117,6 +123,11 @@ async def seed(connection: Connection, size: Size) -> None:
         "SELECT gen_random_uuid(), sha256(account_id::bytea), account_id, 'client', "
         "min(created_at) FROM generations GROUP BY account_id"
     )
+    await connection.execute(
+        "INSERT INTO accounts SELECT account_id, 0, 0, 0, 0, 1, now() FROM api_keys", timeout=600
+    )
+    for row in indexes:
+        await connection.execute(row["indexdef"], timeout=600)
     await connection.execute("VACUUM ANALYZE", timeout=600)
 
 
@@ -197,7 +208,7 @@ async def measure(connection: Connection, found: list[Case], runs: int) -> None:
         case.plan = await plan_of(connection, case, "(ANALYZE, BUFFERS)")
 
 
-async def run(size: Size, runs: int, output: Path) -> None:
+async def run(size: Size, runs: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="queries-") as folder:
         state = StateFolder(Path(folder))
         server = PostgresServer(state, free_port())
@@ -222,10 +233,7 @@ async def run(size: Size, runs: int, output: Path) -> None:
             f"{r['name']:34} p50 {r['p50_ms']:7.2f}  p99 {r['p99_ms']:7.2f} ms  "
             f"{r['requirement']} under {r['bar_ms']} ms: {met}"
         )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(
-        json.dumps({"size": asdict(size), "runs": runs, "queries": results}, indent=1)
-    )
+    return {"size": asdict(size), "runs": runs, "queries": results}
 
 
 def main() -> None:
@@ -235,7 +243,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("bench/results/queries.json"))
     asked = parser.parse_args()
     size = Size(asked.jobs, asked.jobs // 20, max(asked.jobs // 50, 1))
-    asyncio.run(run(size, asked.runs, asked.json))
+    measured = asyncio.run(run(size, asked.runs))
+    asked.json.parent.mkdir(parents=True, exist_ok=True)
+    asked.json.write_text(json.dumps(measured, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,6 @@ NAMES = UUID("6d1f6a3e-6f2b-5e0e-9f0c-0a0f5d2f7c11")
 BEGIN = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 REQUESTS, LEDGER, GENERATION = "requests", "ledger.events", "generation.events"
 TOPICS = (REQUESTS, LEDGER, GENERATION)
-IMAGE = "https://pictures.example/fox.png"
 
 
 def job_id(name: str) -> str:
@@ -106,7 +105,7 @@ class Story:
         settings = VideoSettings(
             model="veo-3.1", duration_seconds=seconds, resolution="720p", aspect_ratio="16:9"
         )
-        private = PrivatePrompt(prompt=prompt, negative_prompt="rain", image_url=IMAGE)
+        private = PrivatePrompt(prompt=prompt, negative_prompt="rain")
         self.owners[job] = account
         self.write(
             GenerationRequested(
