@@ -4,14 +4,15 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
-from bench.queries import BEGIN, HEAVY, MODELS, Size, cases, plan_of, seed
+from bench.query_cases import BEGIN, HEAVY, MODELS, Size, cases, plan_of, seed
 from ingress.app import create_app
 from ingress.auth import key_hash
 from ingress.history import HistoryAsked, HistoryFilters
@@ -139,7 +140,7 @@ async def test_c09_pages_together_are_the_whole_list_in_order(
         reverse=True,
     )
     assert expected
-    seen = []
+    seen: list[tuple[datetime, UUID]] = []
     while True:
         asked = HistoryAsked(filters, 100, seen[-1] if seen else None)
         page = await model.generations(HEAVY, asked)

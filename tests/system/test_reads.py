@@ -46,7 +46,7 @@ def test_a_job_asked_for_in_s2s_names_is_the_same_job_in_all_S2_13_S0_04(system)
 )
 def test_a_refusal_is_the_same_in_each_familys_own_shape_C08(system, path, code):
     customer = system.new_account(30)
-    bodies = {
+    bodies: dict[str, dict[str, object]] = {
         "/v1/generations": {"duration_seconds": 4},
         "/api/generate-video": {"duration": 4},
         "/functions/v1/generate-video": {"model_id": "veo-3.1", "settings": {"duration": 4}},
