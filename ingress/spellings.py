@@ -23,6 +23,7 @@ class Spelling:
     problem: Callable[[Facts], dict[str, Any]]
     statuses: Mapping[str, str]
     fields: Mapping[str, str]
+    active_id: str = "id"
 
     def status(self, status: str) -> str:
         """Give a job's status in the family's words (C07)."""
@@ -46,7 +47,7 @@ def _task_problem(problem: Facts) -> dict[str, Any]:
     details = _details(problem, TASKS)
     if "active_jobs" in details:
         # S0-35.
-        details["active_tasks"] = [_active(job, "task_id") for job in details.pop("active_jobs")]
+        details["active_tasks"] = [_active(job, TASKS) for job in details.pop("active_jobs")]
     if "errors" in problem:
         details["errors"] = problem["errors"]
     return {
@@ -62,7 +63,7 @@ def _task_problem(problem: Facts) -> dict[str, Any]:
 def _video_job_problem(problem: Facts) -> dict[str, Any]:
     details = _details(problem, VIDEO_JOBS)
     if "active_jobs" in details:
-        details["active_jobs"] = [_active(job, "job_id") for job in details["active_jobs"]]
+        details["active_jobs"] = [_active(job, VIDEO_JOBS) for job in details["active_jobs"]]
     return {
         "error": problem["code"],
         "message": problem["detail"],
@@ -83,14 +84,11 @@ def _details(problem: Facts, spelling: Spelling) -> dict[str, Any]:
     return details
 
 
-def _active(job: Facts, id_name: str) -> dict[str, Any]:
-    """Name an active job's members; all active statuses are called the same everywhere but one."""
-    spelling = TASKS if id_name == "task_id" else VIDEO_JOBS
-    named = {id_name: job["id"]}
-    if "status" in job:
-        named["status"] = spelling.status(job["status"])
-    names = {"prompt": "prompt", "duration_seconds": "duration", "created_at": "created_at"}
-    return {**named, **{names[name]: value for name, value in job.items() if name in names}}
+def _active(job: Facts, spelling: Spelling) -> dict[str, Any]:
+    """Name an active job's members; one that the read model does not show yet has only its id."""
+    names = {"id": spelling.active_id, "duration_seconds": "duration"}
+    named = {names.get(name, name): value for name, value in job.items()}
+    return {**named, "status": spelling.status(job["status"])} if "status" in job else named
 
 
 def _request_id(problem: Facts) -> str:
@@ -113,6 +111,7 @@ TASKS = Spelling(
         "aspect_ratio": "aspectRatio",
         "negative_prompt": "negativePrompt",
     },
+    active_id="task_id",
 )
 VIDEO_JOBS = Spelling(
     "application/json",
@@ -129,6 +128,7 @@ VIDEO_JOBS = Spelling(
         "aspect_ratio": "settings.aspect_ratio",
         "model": "model_id",
     },
+    active_id="job_id",
 )
 
 
