@@ -44,7 +44,8 @@ async def run(size: Size, runs: int) -> dict[str, object]:
         server = PostgresServer(state, free_port())
         await server.start()
         try:
-            pool = await open_pool(Settings.model_validate({"database_url": server.url}))
+            settings = Settings.model_validate({"database_url": server.url})
+            pool = await open_pool(settings, plans_by_arguments=True)
             await migrate(pool)
             async with pool.acquire() as connection:
                 began = time.perf_counter()

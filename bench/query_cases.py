@@ -137,7 +137,6 @@ async def cases(connection: Connection) -> list[Case]:
         "history, first page": HistoryAsked(limit=PAGE),
         "history, one of the last pages": HistoryAsked(limit=PAGE, before=deep),
         "history, the largest offset": HistoryAsked(limit=PAGE, offset=OFFSET_MAX),
-        "history, 100 rows": HistoryAsked(limit=101),
         "history, common status": _filtered(statuses=("completed",)),
         "history, rare status": _filtered(statuses=("cancelled",)),
         "history, four statuses": _filtered(statuses=STATUSES[:4]),
@@ -160,6 +159,12 @@ async def cases(connection: Connection) -> list[Case]:
         *(
             Case(name, "S0-96", 20, *queries.history_query(HEAVY, asked))
             for name, asked in pages.items()
+        ),
+        Case(
+            "history, 100 rows",
+            "S0-97",
+            50,
+            *queries.history_query(HEAVY, HistoryAsked(limit=101)),
         ),
         Case("status of a job", "S0-97", 50, queries.GENERATION, (job_ids[0], HEAVY)),
         Case("active jobs of a 429", "S0-94", 10, queries.ACTIVE, (HEAVY, job_ids)),

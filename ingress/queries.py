@@ -53,8 +53,8 @@ def _history(matches: str, page: str) -> str:
     """  # noqa: S608  constants only
 
 
-# Every bound is always there, so that one plan serves all: $2 the first moment, $3 the first after
-# the last, and ($4, $5) the place that a page comes after.
+# Every bound is always there, so that there is one statement for all: $2 the first moment, $3 the
+# first after the last, and ($4, $5) the place that a page comes after.
 _WITHIN = "created_at >= $2 AND created_at < $3"
 _PAGE_WITHIN = "created_at >= $2 AND (created_at, job_id) < ($4, $5::uuid)"
 _MINE = "account_id = $1 AND replay_of IS NULL"

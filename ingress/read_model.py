@@ -42,7 +42,10 @@ class PostgresReadModel:
     async def start(self) -> None:
         """Open the pool; works while Postgres is away."""
         self._pool = await open_pool(
-            self._settings, max_size=CONNECTIONS_MAX, application_name="tapeworks-ingress"
+            self._settings,
+            max_size=CONNECTIONS_MAX,
+            application_name="tapeworks-ingress",
+            plans_by_arguments=True,
         )
 
     async def close(self) -> None:
