@@ -149,18 +149,19 @@ def _after_submission_fault(job: Job, at: datetime, fault: ProviderFault, limits
 
 def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> Events:
     match command:
-        case RecordPoll(at, state, progress):
-            return _polled(job, at, state, progress, limits)
+        case RecordPoll():
+            return _polled(job, command, limits)
         case RecordOutput(at) if at >= job.deadline(limits):
             # C14: a success after the limit is not delivered as paid work.
             return failed(job, at, timed_out(at - job.reserved_at), "poll")
-        case RecordOutput(at, source):
+        case RecordOutput(at, source, provider_video_id):
             return (
                 DownloadStarted(
                     account_id=job.account_id,
                     occurred_at=at,
                     job_id=job.job_id,
                     provider=job.provider,
+                    provider_video_id=provider_video_id,
                     private=PrivateMedia(source=source),
                 ),
             )
@@ -178,13 +179,17 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
             return ()
 
 
-def _polled(job: Job, at: datetime, state: str, progress: int | None, limits: Limits) -> Events:
+def _polled(job: Job, poll: RecordPoll, limits: Limits) -> Events:
+    at, state = poll.at, poll.provider_state
     if at >= job.deadline(limits):
         return failed(job, at, timed_out(at - job.reserved_at), "poll")
-    # Progress never falls (I41): a provider that goes back is shown where it was.
-    told = [percent for percent in (progress, job.progress_percent) if percent is not None]
-    shown = max(told, default=None)
-    unchanged = (state, shown) == (job.provider_state, job.progress_percent)
+    # Progress never falls (I41), and a place in the queue never rises: a provider that goes back
+    # is shown where it was.
+    progress = max(_told(poll.progress_percent, job.progress_percent), default=None)
+    queued = state == "queued"
+    position = min(_told(poll.queue_position, job.queue_position), default=None) if queued else None
+    unchanged = (state, progress) == (job.provider_state, job.progress_percent)
+    unchanged = unchanged and position in (None, job.queue_position)
     written_at = job.poll_written_at
     # An answer after a trouble is written: it says that the trouble is over.
     if (
@@ -200,9 +205,14 @@ def _polled(job: Job, at: datetime, state: str, progress: int | None, limits: Li
             occurred_at=at,
             job_id=job.job_id,
             provider_state=cast("Literal['queued', 'running', 'done']", state),
-            progress_percent=shown,
+            progress_percent=progress,
+            queue_position=position,
         ),
     )
+
+
+def _told(*numbers: int | None) -> list[int]:
+    return [number for number in numbers if number is not None]
 
 
 def _while_downloading(job: Job, command: GenerationCommand, limits: Limits) -> Events:
@@ -247,12 +257,14 @@ def evolve(job: Job | None, event: JobEvent | CreditsReserved | CancellationAcce
             return replace(job, status="pending", retry_at=retry_at)
         case GenerationSubmitted(operation_id=operation_id, occurred_at=at):
             return replace(job, status="processing", operation_id=operation_id, submitted_at=at)
-        case GenerationPolled(provider_state=state, progress_percent=progress, occurred_at=at):
+        case GenerationPolled():
+            position = event.queue_position
             return replace(
                 job,
-                provider_state=state,
-                progress_percent=progress,
-                poll_written_at=at,
+                provider_state=event.provider_state,
+                progress_percent=event.progress_percent,
+                queue_position=job.queue_position if position is None else position,
+                poll_written_at=event.occurred_at,
                 trouble=None,
             )
         case DownloadStarted(private=private, occurred_at=at):

@@ -45,6 +45,7 @@ class RecordPoll:
     at: datetime
     provider_state: str
     progress_percent: int | None = None
+    queue_position: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class RecordOutput:
 
     at: datetime
     source: str
+    provider_video_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

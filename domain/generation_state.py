@@ -51,6 +51,7 @@ class Job:
     submitted_at: datetime | None = None
     provider_state: str | None = None
     progress_percent: int | None = None
+    queue_position: int | None = None
     poll_written_at: datetime | None = None
     media_source: str | None = None
     download_started_at: datetime | None = None

@@ -30,7 +30,7 @@ def answer(
     content: Output, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Write an output as JSON."""
-    return Response(content.model_dump_json(), status, headers, "application/json")
+    return Response(content.model_dump_json(by_alias=True), status, headers, "application/json")
 
 
 def accepted(
@@ -68,10 +68,13 @@ def status(row: GenerationRow) -> GenerationStatus:
         {
             **_summary(row),
             "negative_prompt": row.negative_prompt,
+            "image_url": row.image_url,
             "updated_at": row.updated_at,
             "operation_id": row.operation_id,
+            "provider_video_id": row.provider_video_id,
             "progress_percent": row.progress_percent,
-            "error": _error(row),
+            "queue_position": queue_position(row),
+            "error": error(row),
         }
     )
 
@@ -121,10 +124,14 @@ def key(row: KeyRow) -> Key:
 
 
 def documented(
-    success: type[BaseModel], success_status: int, *problem_statuses: int
+    success: type[BaseModel],
+    success_status: int,
+    *problem_statuses: int,
+    problem_model: type[BaseModel] = Problem,
+    content_type: str = CONTENT_TYPE,
 ) -> dict[int | str, dict[str, Any]]:
     """Describe a route's answers for the API's documentation."""
-    problem = {"content": {CONTENT_TYPE: {"schema": Problem.model_json_schema()}}}
+    problem = {"content": {content_type: {"schema": problem_model.model_json_schema()}}}
     titles = {401: "No valid API key", 500: "Something went wrong on our side"}
     every = dict.fromkeys((*problem_statuses, *titles))
     return {
@@ -140,6 +147,7 @@ def _summary(row: GenerationRow) -> dict[str, Any]:
     if row.status == "completed":
         video = Video(
             url=links.video,
+            content_type=row.content_type,
             size_bytes=row.size_bytes,
             sha256=row.sha256,
             duration_ms=row.duration_ms,
@@ -164,7 +172,14 @@ def _summary(row: GenerationRow) -> dict[str, Any]:
     }
 
 
-def _error(row: GenerationRow) -> GenerationError | None:
+def queue_position(row: GenerationRow) -> int | None:
+    """Give how many jobs the provider has before this one; None once it is not queued there."""
+    waits = row.status == "processing" and row.provider_state == "queued"
+    return row.queue_position if waits else None
+
+
+def error(row: GenerationRow) -> GenerationError | None:
+    """Give why a job was rejected or failed (I22)."""
     if row.decline_code is not None:
         return decline_error(row.decline_code, row.decline_details or {})
     if row.failure is None:

@@ -15,9 +15,11 @@ from ingress import (
     routes_generations,
     routes_health,
     routes_media,
+    routes_tasks,
+    routes_video_jobs,
 )
 from ingress.calls import call_of
-from ingress.documents import DESCRIPTION, describe_keys
+from ingress.documents import DESCRIPTION, TAGS, describe_keys
 from ingress.middleware import CallMiddleware
 from ingress.ports import BrokerUnavailable, TooManyWaiting
 from ingress.problems import ProblemError, answer_problem, framework_problem, problem_answer
@@ -57,6 +59,7 @@ def create_app(
         title="Tapeworks",
         version=version("tapeworks"),
         description=DESCRIPTION,
+        openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
     )
@@ -65,6 +68,8 @@ def create_app(
         routes_generations,
         routes_media,
         routes_credits,
+        routes_tasks,
+        routes_video_jobs,
         routes_admin,
         routes_health,
     ):

@@ -7,6 +7,7 @@ from uuid import uuid4
 from starlette.requests import Request
 from starlette.types import Scope
 
+from ingress.spellings import GENERATIONS, Spelling, spelling_of
 from runtime.clock import monotonic_seconds
 
 SCOPE_KEY = "tapeworks.call"
@@ -28,11 +29,12 @@ class Call:
     account_id: str | None = None
     job_id: str | None = None
     problem_code: str | None = None
+    spelling: Spelling = GENERATIONS
 
 
 def begin_call(scope: Scope) -> Call:
     """Make the call of a scope that has just arrived."""
-    call = Call()
+    call = Call(spelling=spelling_of(scope["path"]))
     scope[SCOPE_KEY] = call
     return call
 

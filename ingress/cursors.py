@@ -10,13 +10,18 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from ingress.problems import FieldFault, ProblemError, invalid, shown
+from ingress.parameters import check_names, single, whole_number
+from ingress.problems import FieldFault, ProblemError, invalid
 
+LIMIT, CURSOR = "limit", "cursor"
 LIMIT_DEFAULT = 20
 LIMIT_MAX = 100
 # 16 bytes: 128 bits cannot be guessed.
 _MAC_BYTES = 16
-_ROW = struct.Struct(">q16s")
+# 8 bytes: tells one account's lists apart; that the cursor is ours is said by the MAC.
+LIST_BYTES = 8
+WHOLE_LIST = bytes(LIST_BYTES)
+_ROW = struct.Struct(f">q16s{LIST_BYTES}s")
 _SEQUENCE = struct.Struct(">q")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PURPOSE = b"tapeworks cursor 1\n"
@@ -28,23 +33,32 @@ class Cursors:
     def __init__(self, secret: bytes, kind: str) -> None:
         self._key = hmac.digest(secret, _PURPOSE + kind.encode(), sha256)
 
-    def of_row(self, account_id: str, created_at: datetime, row_id: UUID) -> str:
+    def of_row(
+        self, account_id: str, created_at: datetime, row_id: UUID, list_id: bytes = WHOLE_LIST
+    ) -> str:
         """Give the cursor that goes on after a row of a list by time and id."""
         microseconds = (created_at - _EPOCH) // timedelta(microseconds=1)
-        return self._written(account_id, _ROW.pack(microseconds, row_id.bytes))
+        return self._written(account_id, _ROW.pack(microseconds, row_id.bytes, list_id))
 
     def of_sequence(self, account_id: str, sequence: int) -> str:
         """Give the cursor that goes on after a row of a list by sequence."""
         return self._written(account_id, _SEQUENCE.pack(sequence))
 
-    def row(self, account_id: str, cursor: str | None) -> tuple[datetime, UUID] | None:
+    def row(
+        self, account_id: str, cursor: str | None, list_id: bytes = WHOLE_LIST
+    ) -> tuple[datetime, UUID] | None:
         """Read a cursor of `of_row`.
 
-        Raises: ProblemError INVALID_REQUEST naming `cursor`; a foreign account's is as wrong.
+        Raises: ProblemError INVALID_REQUEST naming `cursor`; a foreign account's is as wrong, and
+        one of the same list with other filters is named as such.
         """
         if cursor is None:
             return None
-        microseconds, row_id = _ROW.unpack(self._read(account_id, cursor, _ROW.size))
+        microseconds, row_id, written_for = _ROW.unpack(self._read(account_id, cursor, _ROW.size))
+        if written_for != list_id:
+            problem = "is of a page with other filters"
+            remedy = "send the filters of the page before, unchanged, or begin without a cursor"
+            raise invalid(FieldFault(CURSOR, problem, remedy))
         return _EPOCH + timedelta(microseconds=microseconds), UUID(bytes=row_id)
 
     def sequence(self, account_id: str, cursor: str | None) -> int | None:
@@ -83,26 +97,20 @@ def page_asked(request: Request) -> tuple[int, str | None]:
 
     Raises: ProblemError INVALID_REQUEST.
     """
-    asked = request.query_params
-    faults = [
-        FieldFault(shown(name), "is not a known parameter", "leave it out; known: limit, cursor")
-        for name in asked
-        if name not in {"limit", "cursor"}
-    ]
-    text = asked.get("limit", str(LIMIT_DEFAULT))
-    # Three ASCII digits: `int` would take other alphabets' digits, signs and underscores too.
-    whole = text.isascii() and text.isdecimal() and len(text) <= len(str(LIMIT_MAX))
-    limit = int(text) if whole else 0
-    if not 1 <= limit <= LIMIT_MAX:
-        problem = f"{shown(text)!r} is not allowed"
-        faults.append(FieldFault("limit", problem, f"send a whole number from 1 to {LIMIT_MAX}"))
+    faults: list[FieldFault] = []
+    check_names(request, (LIMIT, CURSOR), faults)
+    limit = limit_asked(request, faults)
+    cursor = single(request, CURSOR, faults)
     if faults:
         raise invalid(*faults)
-    return limit, asked.get("cursor")
+    return limit, cursor
+
+
+def limit_asked(request: Request, faults: list[FieldFault]) -> int:
+    """Read how many rows a page may have."""
+    return whole_number(request, LIMIT, faults, default=LIMIT_DEFAULT, least=1, most=LIMIT_MAX)
 
 
 def _wrong() -> ProblemError:
     problem = "is not a cursor of this list"
-    return invalid(
-        FieldFault("cursor", problem, "send `next_cursor` of the page before, unchanged")
-    )
+    return invalid(FieldFault(CURSOR, problem, "send `next_cursor` of the page before, unchanged"))

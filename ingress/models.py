@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from ingress.rows import Role
+from ingress.rows import TOTAL_MAX, Role
 from schemas.base import AccountId
 
 DEFAULT_MODEL = "veo-3.1"
@@ -77,6 +77,12 @@ class Output(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+class ListOutput(Output):
+    total: int = Field(description=f"How many there are in all; counted up to {TOTAL_MAX:,}.")
+    total_is_exact: bool = Field(description="False where there are more than were counted.")
+    next_cursor: str | None = Field(description="Leads to the next page; null on the last.")
+
+
 class Links(Output):
     self: str
     video: str
@@ -108,6 +114,7 @@ class Video(Output):
     """The finished file."""
 
     url: str = Field(description="Path that gives a signed link.")
+    content_type: str | None
     size_bytes: int | None
     sha256: str | None
     duration_ms: int | None
@@ -144,17 +151,22 @@ class GenerationSummary(Output):
 
 class GenerationStatus(GenerationSummary):
     negative_prompt: str | None
+    image_url: str | None = Field(description="The picture that was sent, for its owner alone.")
     updated_at: datetime
     operation_id: str | None
+    provider_video_id: str | None = Field(
+        description="The provider's own id of the video, where it gives one."
+    )
     progress_percent: int | None
+    queue_position: int | None = Field(
+        description="Jobs before this one, while it waits in a provider's queue that tells."
+    )
     thumbnail_url: None = None
     error: GenerationError | None
 
 
-class GenerationList(Output):
+class GenerationList(ListOutput):
     items: tuple[GenerationSummary, ...]
-    total: int
-    next_cursor: str | None
 
 
 class ActiveJob(Output):
@@ -199,13 +211,12 @@ class Transaction(Output):
     created_at: datetime
 
 
-class TransactionList(Output):
+class TransactionList(ListOutput):
     items: tuple[Transaction, ...]
-    total: int
-    next_cursor: str | None
 
 
 class ModelRow(Output):
+    id: str = Field(description="The model's `model_id` in `/functions/v1`.")
     name: str
     kind: Literal["video"] = "video"
     resolutions: tuple[str, ...]
@@ -245,10 +256,8 @@ class NewKey(Key):
     api_key: str = Field(description="Shown once; only its hash is kept.")
 
 
-class KeyList(Output):
+class KeyList(ListOutput):
     items: tuple[Key, ...]
-    total: int
-    next_cursor: str | None
 
 
 class FieldProblem(Output):

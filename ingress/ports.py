@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from ingress.history import HistoryAsked
 from ingress.rows import AccountRow, GenerationRow, KeyRow, Page, Role, TransactionRow
 from schemas.envelope import Envelope
 
@@ -100,10 +101,8 @@ class Generations(Protocol):
         """Find an account's job; the job it repeats where it is a repeat."""
         ...
 
-    async def generations(
-        self, account_id: str, limit: int, before: tuple[datetime, UUID] | None
-    ) -> Page[GenerationRow]:
-        """List an account's jobs without repeats, newest first, after the row `before`."""
+    async def generations(self, account_id: str, asked: HistoryAsked) -> Page[GenerationRow]:
+        """List an account's jobs without repeats, newest first."""
         ...
 
     async def active_generations(

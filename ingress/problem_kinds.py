@@ -28,6 +28,11 @@ KINDS: Mapping[str, Kind] = {
         401, "No valid API key", "Send a valid key as `Authorization: Bearer tw_...`."
     ),
     "FORBIDDEN": Kind(403, "Not allowed for this key", "Use a key with the role admin."),
+    "ACCOUNT_MISMATCH": Kind(
+        403,
+        "The body names another account than the key's",
+        "Send the key's own account, or leave the field out.",
+    ),
     "INVALID_REQUEST": Kind(
         422, "The request is not valid", "Correct what `errors` lists and send it again."
     ),

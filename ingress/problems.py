@@ -88,9 +88,10 @@ def problem_answer(problem: ProblemError, call: Call) -> Response:
         headers["Retry-After"] = str(kind.retry_after_seconds)
     if problem.code == "UNAUTHENTICATED":
         headers["WWW-Authenticate"] = "Bearer"
+    spelled = call.spelling.problem(body)
     # A caller's lone surrogates are no UTF-8; they are shown as question marks.
-    content = json.dumps(body, ensure_ascii=False).encode(errors="replace")
-    return Response(content, kind.status, headers, CONTENT_TYPE)
+    content = json.dumps(spelled, ensure_ascii=False).encode(errors="replace")
+    return Response(content, kind.status, headers, call.spelling.content_type)
 
 
 def framework_problem(status: int, detail: str, headers: Mapping[str, str] | None) -> ProblemError:

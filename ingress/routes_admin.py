@@ -12,10 +12,10 @@ from ingress.bodies import json_object
 from ingress.calls import call_of
 from ingress.cursors import page_asked
 from ingress.documents import BODY_ERRORS, body, header_key, page_parameters
+from ingress.jobs import not_published
 from ingress.models import GrantAnswer, GrantInput, Key, KeyInput, KeyList, NewKey
 from ingress.ports import BrokerUnavailable
 from ingress.problems import FieldFault, ProblemError, invalid
-from ingress.routes_generations import not_published
 from ingress.services import services_of
 from ingress.validation import GRANT_KEY_PREFIX, checked_text, idempotency_key, parsed
 from runtime.logs import logger
@@ -112,6 +112,7 @@ async def list_keys(request: Request) -> Response:
     content = KeyList(
         items=tuple(answers.key(row) for row in rows),
         total=page.total,
+        total_is_exact=page.total_is_exact,
         next_cursor=cursors.of_row(principal.account_id, last.created_at, last.key_id)
         if last
         else None,

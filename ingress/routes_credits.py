@@ -8,6 +8,7 @@ from domain.catalogue import CATALOGUE
 from ingress import answers
 from ingress.cursors import page_asked
 from ingress.documents import page_parameters
+from ingress.model_ids import MODEL_IDS
 from ingress.models import CreditsAnswer, ModelList, ModelRow, TransactionList
 from ingress.services import services_of
 
@@ -48,6 +49,7 @@ async def list_transactions(request: Request) -> Response:
     content = TransactionList(
         items=tuple(answers.transaction(row) for row in rows),
         total=page.total,
+        total_is_exact=page.total_is_exact,
         next_cursor=cursors.of_sequence(account_id, rows[-1].sequence) if more else None,
     )
     return answers.answer(content)
@@ -59,6 +61,7 @@ async def list_models(request: Request) -> Response:
     await services_of(request).auth.principal(request)
     items = tuple(
         ModelRow(
+            id=MODEL_IDS[model.name],
             name=model.name,
             resolutions=model.resolutions,
             aspect_ratios=model.aspect_ratios,

@@ -2,24 +2,22 @@
 
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
-from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ingress import answers
+from ingress.jobs import ENDED, found_generation, video_link
 from ingress.models import VideoLink
 from ingress.problems import ProblemError
-from ingress.routes_generations import ENDED, found_generation
 from ingress.services import Services, services_of
 from runtime.links import EXPIRES_FIELD, SIGNATURE_FIELD
 from runtime.objects import CACHE_SECONDS, VIDEO_CONTENT_TYPE, MediaStore, StorageError
 
 router = APIRouter(tags=["media"])
-MEDIA_PATH = "/v1/media/"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # One range of bytes; several in one request are answered with the whole file (RFC 9110, 14.2).
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
@@ -41,12 +39,7 @@ async def link_video(request: Request, generation_id: str) -> Response:
             details={"status": row.status},
             retryable=row.status not in ENDED,
         )
-    life = timedelta(seconds=services.settings.media_link_seconds)
-    expires_at = (services.clock() + life).replace(microsecond=0)
-    query = services.media_links.sign(row.object_key, expires_at)
-    base = services.settings.public_url.rstrip("/")
-    url = f"{base}{MEDIA_PATH}{quote(row.object_key)}?{query}"
-    return answers.answer(VideoLink(url=url, expires_at=expires_at))
+    return answers.answer(video_link(services, row.object_key))
 
 
 @router.get("/v1/media/{object_key:path}", response_class=StreamingResponse)

@@ -8,6 +8,8 @@ from uuid import UUID
 
 Role = Literal["client", "admin"]
 Row = TypeVar("Row")
+# 10,000: counting so many index entries takes some milliseconds (bench/queries.py).
+TOTAL_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +24,15 @@ class GenerationRow:
     aspect_ratio: str | None
     prompt: str | None
     negative_prompt: str | None
+    image_url: str | None
     price_credits: int | None
     operation_id: str | None
+    provider_state: str | None
     progress_percent: int | None
+    queue_position: int | None
+    provider_video_id: str | None
     object_key: str | None
+    content_type: str | None
     size_bytes: int | None
     sha256: str | None
     duration_ms: int | None
@@ -78,7 +85,12 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows and how many there are in all, of one and the same moment."""
+    """Some rows and how many there are in all, of one and the same moment.
+
+    `total` is counted up to `TOTAL_MAX`, so that no page costs more for a longer list; beyond that
+    it is not exact.
+    """
 
     rows: tuple[Row, ...]
     total: int
+    total_is_exact: bool = True

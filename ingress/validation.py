@@ -5,7 +5,8 @@ A value that was sent may be repeated in an answer, shortened; a prompt never is
 
 import json
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -16,7 +17,8 @@ from domain.catalogue import CATALOGUE
 from domain.prompts import PROMPT_TOKENS_MAX, count_tokens, sanitized
 from ingress.model_settings import image_url_faults, input_faults, setting_faults, settings_of
 from ingress.models import GenerationInput, Input
-from ingress.problems import FieldFault, invalid, shown
+from ingress.problems import FieldFault, ProblemError, invalid, shown
+from ingress.spellings import GENERATIONS, Spelling
 from schemas.requests import PrivatePrompt, VideoSettings
 
 In = TypeVar("In", bound=Input)
@@ -36,6 +38,8 @@ _REMEDY_BY_TYPE = {
     "int_type": "send a whole number",
     "int_from_float": "send a whole number",
     "missing": "send it",
+    "model_type": "send an object",
+    "extra_forbidden": "leave it out",
 }
 
 
@@ -64,7 +68,7 @@ def parsed(kind: type[In], body: dict[str, Any]) -> In:
 
     Raises: ProblemError INVALID_REQUEST with every fault of form, at most 20.
     """
-    known = kind.model_fields
+    known = {field.alias or name: None for name, field in kind.model_fields.items()}
     unknown = [name for name in body if name not in known]
     faults = [
         FieldFault(shown(name), "is not a known field", f"leave it out; known: {', '.join(known)}")
@@ -80,12 +84,11 @@ def parsed(kind: type[In], body: dict[str, Any]) -> In:
     return taken
 
 
-def wanted_generation(body: dict[str, Any]) -> Wanted:
-    """Read and check the body of a new generation.
+def wanted_generation(asked: GenerationInput, spelling: Spelling = GENERATIONS) -> Wanted:
+    """Check what was asked of a new generation.
 
-    Raises: ProblemError INVALID_REQUEST with every fault.
+    Raises: ProblemError INVALID_REQUEST with every fault, each field named as `spelling` does.
     """
-    asked = parsed(GenerationInput, body)
     faults: list[FieldFault] = []
     prompt = checked_text("prompt", asked.prompt, faults)
     negative = asked.negative_prompt
@@ -106,7 +109,8 @@ def wanted_generation(body: dict[str, Any]) -> Wanted:
     model = CATALOGUE.get(asked.model)
     if model is None:
         problem, remedy = f"{shown(asked.model)!r} is no model", ", ".join(CATALOGUE)
-        raise invalid(*faults, FieldFault("model", problem, f"use one of: {remedy}"))
+        faults.append(FieldFault("model", problem, f"use one of: {remedy}"))
+        raise _named_by(spelling, faults)
     settings = settings_of(asked, model)
     faults += setting_faults(model, settings)
     words = PrivatePrompt.model_construct(
@@ -114,9 +118,13 @@ def wanted_generation(body: dict[str, Any]) -> Wanted:
     )
     faults += input_faults(model, words)
     if faults:
-        raise invalid(*faults)
+        raise _named_by(spelling, faults)
     # Built anew, and so checked as the tape will check it.
     return Wanted(VideoSettings(**settings.model_dump()), PrivatePrompt(**words.model_dump()))
+
+
+def _named_by(spelling: Spelling, faults: Sequence[FieldFault]) -> ProblemError:
+    return invalid(*(replace(fault, field=spelling.field(fault.field)) for fault in faults))
 
 
 def checked_text(
@@ -169,7 +177,9 @@ def _fault(details: dict[str, Any]) -> FieldFault:
     remedy = _REMEDY_BY_TYPE.get(details["type"], "correct it")
     if details["type"] == "missing":
         return FieldFault(field, "is missing", remedy)
-    if details["type"] in {"string_type", "int_type"}:
+    if details["type"] == "extra_forbidden":
+        return FieldFault(shown(field), "is not a known field", remedy)
+    if details["type"] in {"string_type", "int_type", "model_type"}:
         return FieldFault(field, f"is {_json_type(details['input'])}", remedy)
     if "ge" in context or "le" in context:
         remedy = f"send {context.get('ge', 'at least 1')} or more" if "ge" in context else ""

@@ -138,10 +138,10 @@ class JobCalls:
                 return 0.0
         self._met.pop(job.job_id, None)
         match answer:
-            case Running(state=state, progress_percent=progress):
-                await self.tell(job.job_id, RecordPoll(clock(), state, progress))
-            case Finished(source=source):
-                await self.tell(job.job_id, RecordOutput(clock(), source))
+            case Running(state, progress, position):
+                await self.tell(job.job_id, RecordPoll(clock(), state, progress, position))
+            case Finished(source, video_id):
+                await self.tell(job.job_id, RecordOutput(clock(), source, video_id))
             case Refused(reasons=reasons, category=category, confidence=confidence):
                 refusal = RecordRefusal(clock(), reasons, category, confidence)
                 await self.tell(job.job_id, refusal)

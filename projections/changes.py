@@ -45,6 +45,17 @@ class Greatest:
         return f"greatest(stored.{name}, excluded.{name})"
 
 
+class Least:
+    """The value never rises."""
+
+    def pick(self, name: str, earlier: Change, later: Change) -> object:
+        before: Any = earlier[name]  # whatever it is, a column's values have an order
+        return min(before, later[name])
+
+    def sql(self, name: str) -> str:
+        return f"least(stored.{name}, excluded.{name})"
+
+
 @dataclass(frozen=True, slots=True)
 class Furthest:
     """The value moves along its ranks only; of two with one rank the stored one stands (I20)."""
@@ -90,6 +101,7 @@ class EarliestWhereKnown:
 
 FIRST = First()
 GREATEST = Greatest()
+LEAST = Least()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ any order, so no event may rely on another one having been seen.
 
 from projections.changes import (
     GREATEST,
+    LEAST,
     Change,
     Column,
     EarliestWhereKnown,
@@ -69,12 +70,16 @@ GENERATIONS = MergedTable(
         Column("aspect_ratio", "text"),
         Column("prompt", "text"),
         Column("negative_prompt", "text"),
+        Column("image_url", "text"),
         Column("price_credits", "bigint"),
         Column("operation_id", "text"),
         Column("provider", "text"),
         Column("provider_state", "text", Furthest(PROVIDER_STATE_RANKS)),
         Column("progress_percent", "int", GREATEST),
+        Column("queue_position", "int", LEAST),
+        Column("provider_video_id", "text"),
         Column("object_key", "text"),
+        Column("content_type", "text"),
         Column("size_bytes", "bigint"),
         Column("sha256", "text"),
         Column("duration_ms", "bigint"),
@@ -145,10 +150,15 @@ def _said_by(event: Event) -> dict[str, object] | None:
             return {"status": "pending", "provider": provider}
         case GenerationSubmitted(provider=provider, operation_id=operation_id):
             return {"status": "processing", "provider": provider, "operation_id": operation_id}
-        case GenerationPolled(provider_state=state, progress_percent=progress):
-            return {"status": "processing", "provider_state": state, "progress_percent": progress}
-        case DownloadStarted(provider=provider):
-            return {"status": "downloading", "provider": provider}
+        case GenerationPolled():
+            return {
+                "status": "processing",
+                "provider_state": event.provider_state,
+                "progress_percent": event.progress_percent,
+                "queue_position": event.queue_position,
+            }
+        case DownloadStarted(provider=provider, provider_video_id=video_id):
+            return {"status": "downloading", "provider": provider, "provider_video_id": video_id}
         case GenerationCompleted():
             return _completion(event)
         case CreditsSettled(outcome=outcome):
@@ -172,6 +182,7 @@ def _request(event: GenerationRequested | CreditsReserved) -> dict[str, object]:
         "aspect_ratio": event.settings.aspect_ratio,
         "prompt": event.private.prompt,
         "negative_prompt": event.private.negative_prompt,
+        "image_url": event.private.image_url,
     }
 
 
@@ -190,6 +201,7 @@ def _completion(event: GenerationCompleted) -> dict[str, object]:
         "status": "completed",
         "provider": event.provider,
         "object_key": media.object_key,
+        "content_type": media.content_type,
         "size_bytes": media.size_bytes,
         "sha256": media.sha256,
         "duration_ms": media.duration_ms,

@@ -16,7 +16,14 @@ import msgspec
 from domain.failures import Lack, ProviderFault
 from domain.safety import UNSPECIFIED
 from providers.http_calls import Answer, NotUnderstoodError, retry_seconds
-from providers.protocol import SOURCE_CHARACTERS_MAX, Finished, Refused, Running
+from providers.protocol import (
+    QUEUE_POSITION_MAX,
+    SOURCE_CHARACTERS_MAX,
+    VIDEO_ID_CHARACTERS_MAX,
+    Finished,
+    Refused,
+    Running,
+)
 
 CONTENT_POLICY = "content_policy_violation"
 # 200 characters: fal's ids are UUIDs of 36; it becomes part of a URL.
@@ -68,6 +75,9 @@ class _Video(msgspec.Struct):
 
 class _Result(msgspec.Struct):
     video: _Video
+    # S2-27: Sora's answers have it, Veo's do not. It decides nothing, so no other form of it is
+    # a fault.
+    video_id: object = None
 
 
 class _Detail(msgspec.Struct):
@@ -113,7 +123,7 @@ def request_status(answer: Answer) -> Running | Completed:
     status = _decoded(answer, _Status)
     match status.status:
         case "IN_QUEUE":
-            return Running("queued", queue_position=status.queue_position)
+            return Running("queued", queue_position=_position(status.queue_position))
         case "IN_PROGRESS":
             return Running("running")
         case "COMPLETED":
@@ -140,10 +150,16 @@ def result(answer: Answer, completed: Completed) -> Finished | Refused | Provide
         )
     if not httpx.codes.is_success(answer.status):
         return poll_fault(answer)
-    url = _decoded(answer, _Result).video.url
+    read = _decoded(answer, _Result)
+    url, video_id = read.video.url, read.video_id
     if not 1 <= len(url) <= SOURCE_CHARACTERS_MAX:
         raise NotUnderstoodError(f"the video's address has {len(url)} characters")
-    return Finished(url)
+    named = isinstance(video_id, str) and 1 <= len(video_id) <= VIDEO_ID_CHARACTERS_MAX
+    return Finished(url, str(video_id) if named else None)
+
+
+def _position(told: int | None) -> int | None:
+    return told if told is not None and 0 <= told <= QUEUE_POSITION_MAX else None
 
 
 def submission_fault(answer: Answer) -> ProviderFault:

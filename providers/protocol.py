@@ -17,6 +17,8 @@ OPERATION_ID_CHARACTERS_MAX = 500
 SOURCE_CHARACTERS_MAX = 4000
 DETAIL_CHARACTERS_MAX = 2000
 CODE_CHARACTERS_MAX = 200
+VIDEO_ID_CHARACTERS_MAX = 200
+QUEUE_POSITION_MAX = 2_147_483_647
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +73,13 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The provider is done; `source` is its own reference to the file, opaque to us."""
+    """The provider is done; `source` is its own reference to the file, opaque to us.
+
+    `video_id`: the provider's name for the video, where it has one beside that.
+    """
 
     source: str
+    video_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

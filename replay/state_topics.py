@@ -86,7 +86,8 @@ def _shown(state: object) -> str:
         job = state.job
         return (
             f"a job that is {job.status}, attempt {job.attempt}, operation {job.operation_id}, "
-            f"polled {job.provider_state} {job.progress_percent} at {job.poll_written_at}, "
+            f"polled {job.provider_state} {job.progress_percent} {job.queue_position} at "
+            f"{job.poll_written_at}, "
             f"retry {job.retry_at}, cancelled by {job.cancel_requested_by}, after event "
             f"{state.last_event_id}"
         )

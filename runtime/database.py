@@ -74,9 +74,12 @@ async def open_pool(
     min_size: int = 0,
     max_size: int = 8,
     application_name: str = "tapeworks",
+    plans_by_arguments: bool = False,
 ) -> Pool:
     """Open a pool; with `min_size` 0 it opens even while Postgres is away.
 
+    With `plans_by_arguments` every statement is planned for its own arguments, never once for all:
+    a plan for the average account is a thousand times too slow for the largest (bench/queries.py).
     Shape: a `jsonb` value is a Python object on both sides.
     Raises: whatever `AWAY_ERRORS` lists, if `min_size` is above 0 and Postgres is away.
     """
@@ -86,7 +89,10 @@ async def open_pool(
         max_size=max_size,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=COMMAND_TIMEOUT_SECONDS,
-        server_settings={"application_name": application_name},
+        server_settings={
+            "application_name": application_name,
+            "plan_cache_mode": "force_custom_plan" if plans_by_arguments else "auto",
+        },
         init=_speak_json,
     )
 

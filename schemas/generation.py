@@ -54,6 +54,12 @@ class GenerationPolled(JobEvent):
 
     provider_state: Literal["queued", "running", "done"]
     progress_percent: int | None = Field(default=None, ge=0, le=100)
+    queue_position: int | None = Field(
+        default=None,
+        description="Jobs before this one while it is queued; never rises.",
+        ge=0,
+        le=INT32_MAX,
+    )
 
 
 class PrivateMedia(Fact):
@@ -64,6 +70,9 @@ class PrivateMedia(Fact):
 
 class DownloadStarted(JobEvent):
     provider: ShortText
+    provider_video_id: ShortText | None = Field(
+        default=None, description="The provider's own id of the video, where it gives one."
+    )
     private: PrivateMedia
 
 

@@ -86,7 +86,8 @@ def _describe_generation(event: Event) -> str:
         case GenerationSubmitted(operation_id=operation_id):
             return operation_id
         case GenerationPolled(provider_state=state, progress_percent=progress):
-            return state if progress is None else f"{state}, {progress} %"
+            place = "" if event.queue_position is None else f", {event.queue_position} before it"
+            return state + place if progress is None else f"{state}, {progress} %"
         case DownloadStarted(provider=provider):
             return f"from {provider}"
         case GenerationCompleted(media=media):

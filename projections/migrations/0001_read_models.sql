@@ -18,12 +18,17 @@ CREATE TABLE generations (
     aspect_ratio text,
     prompt text,
     negative_prompt text,
+    -- As private as the prompt: shown to the owner alone.
+    image_url text,
     price_credits bigint CHECK (price_credits >= 0),
     operation_id text,
     provider text,
     provider_state text CHECK (provider_state IN ('queued', 'running', 'done')),
     progress_percent int CHECK (progress_percent BETWEEN 0 AND 100),
+    queue_position int CHECK (queue_position >= 0),
+    provider_video_id text,
     object_key text,
+    content_type text,
     size_bytes bigint,
     sha256 text,
     duration_ms bigint,
@@ -45,10 +50,15 @@ CREATE TABLE generations (
     CHECK (status <> 'completed' OR object_key IS NOT NULL)
 );
 
--- S0-76: a page of one account's history, newest first, without a sort.
-CREATE INDEX generations_history ON generations (account_id, created_at DESC, job_id);
--- S0-93: by account and status.
-CREATE INDEX generations_account_status ON generations (account_id, status);
+-- S0-76, and S0-93's `created_at` descending: a page of one account's history, newest first. In the
+-- order of the pages to the last column, so that nothing is sorted; repeats are in no page.
+CREATE INDEX generations_history ON generations (account_id, created_at DESC, job_id DESC)
+WHERE replay_of IS NULL;
+-- S0-93: by account and status; by model as well. Their pages are merged of one run per status.
+CREATE INDEX generations_account_status
+ON generations (account_id, status, created_at DESC, job_id DESC) WHERE replay_of IS NULL;
+CREATE INDEX generations_account_model
+ON generations (account_id, model, status, created_at DESC, job_id DESC) WHERE replay_of IS NULL;
 -- S0-93: the jobs that are under way; small however long the history grows.
 CREATE INDEX generations_active ON generations (status, created_at)
 WHERE status IN ('pending', 'processing', 'downloading');
@@ -117,3 +127,4 @@ CREATE TABLE api_keys (
 );
 
 CREATE INDEX api_keys_account ON api_keys (account_id);
+CREATE INDEX api_keys_newest ON api_keys (created_at DESC, key_id DESC);

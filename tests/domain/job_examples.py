@@ -51,15 +51,20 @@ def submitted(attempt: int = 1, at: datetime = AT) -> GenerationSubmitted:
 
 
 def polled(
-    progress: int | None = None, at: datetime = AT, state: str = "running"
+    progress: int | None = None,
+    at: datetime = AT,
+    state: str = "running",
+    position: int | None = None,
 ) -> GenerationPolled:
-    return GenerationPolled.model_validate(
-        {**_job(at), "provider_state": state, "progress_percent": progress}
+    poll = {"provider_state": state, "progress_percent": progress, "queue_position": position}
+    return GenerationPolled.model_validate({**_job(at), **poll})
+
+
+def downloading(at: datetime = AT, video_id: str | None = None) -> DownloadStarted:
+    private = PrivateMedia(source=SOURCE)
+    return DownloadStarted(
+        **_job(at), provider="google", provider_video_id=video_id, private=private
     )
-
-
-def downloading(at: datetime = AT) -> DownloadStarted:
-    return DownloadStarted(**_job(at), provider="google", private=PrivateMedia(source=SOURCE))
 
 
 def completed(at: datetime = AT, media: StoredMedia = MEDIA) -> GenerationCompleted:

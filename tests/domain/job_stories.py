@@ -48,6 +48,7 @@ _MEDIA_FAILURES = st.sampled_from(
 _TROUBLES = st.builds(poll_trouble, _FAULTS) | st.just(system_trouble("poll", KeyError("done")))
 _STATES = st.sampled_from(("queued", "running"))
 _PROGRESS = st.none() | st.sampled_from((0, 0, 1, 50, 99, 100))
+_POSITIONS = st.none() | st.integers(0, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _word(draw: st.DrawFn, job: Job | None, at: datetime) -> LedgerWord | Genera
         "fault": lambda: RecordSubmissionFault(at, attempt, draw(_FAULTS)),
         "fault before": lambda: RecordSubmissionFault(at, attempt - 1, draw(_FAULTS)),
         "recover": lambda: RecoverSubmission(at),
-        "poll": lambda: RecordPoll(at, draw(_STATES), draw(_PROGRESS)),
+        "poll": lambda: RecordPoll(at, draw(_STATES), draw(_PROGRESS), draw(_POSITIONS)),
         "output": lambda: RecordOutput(at, SOURCE),
         "refusal": lambda: RecordRefusal(at, ("violence",)),
         "poll fault": lambda: RecordPollFault(at, draw(_FAULTS)),

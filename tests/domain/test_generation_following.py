@@ -137,6 +137,31 @@ def test_a_provider_that_stops_telling_is_shown_where_it_was_even_at_zero():
     processing().given(polled(0)).when(RecordPoll(AT, "running", None)).then()
 
 
+def test_a_move_in_the_providers_queue_is_written_at_once():
+    start = processing().given(polled(state="queued", position=3))
+    start.when(RecordPoll(AT, "queued", None, 3)).then()
+    start.when(RecordPoll(AT, "queued", None, 2)).then(polled(state="queued", position=2))
+    start.when(RecordPoll(AT, "queued", None, 0)).then(polled(state="queued", position=0))
+
+
+@pytest.mark.parametrize("position", [None, 2, 9])
+def test_a_job_that_falls_back_in_the_queue_is_shown_where_it_was(position):
+    start = processing().given(polled(state="queued", position=1))
+    start.when(RecordPoll(AT, "queued", None, position)).then()
+    due = AT + 30 * SECOND
+    start.when(RecordPoll(due, "queued", None, position)).then(
+        polled(at=due, state="queued", position=1)
+    )
+
+
+def test_work_that_runs_has_no_place_in_the_queue():
+    start = processing().given(polled(state="queued", position=1))
+    start.when(RecordPoll(AT, "running", None, 1)).then(polled())
+    start.given(polled()).when(RecordPoll(AT, "running", None, 0)).then()
+    back = start.given(polled()).when(RecordPoll(AT, "queued", None, 2))
+    back.then(polled(state="queued", position=1))
+
+
 def test_the_gap_between_polls_is_the_one_in_force():
     limits = Limits(poll_event_gap=SECOND)
     start = Spec(None, partial(decide, limits=limits), evolve).given(
@@ -210,6 +235,8 @@ def test_a_job_the_provider_lost_or_failed_ends():
 def test_a_finished_job_is_downloaded_before_it_counts_as_done():
     """S0-54, S0-66, I21."""
     processing().when(RecordOutput(AT, SOURCE)).then(downloading())
+    named = RecordOutput(AT, SOURCE, "video_8f2c")
+    processing().when(named).then(downloading(video_id="video_8f2c"))
 
 
 # The download.

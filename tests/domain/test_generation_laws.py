@@ -162,18 +162,22 @@ def test_a_job_is_cancelled_only_if_someone_asked_and_says_whether_the_provider_
 def test_progress_never_falls_and_nothing_is_said_twice_within_thirty_seconds(story: Story):
     """I41; design.md section 2."""
     last: GenerationPolled | None = None
+    positions: list[int] = []
     for event in events_of(story):
         if not isinstance(event, GenerationPolled):
             continue
+        positions += [] if event.queue_position is None else [event.queue_position]
         if last is not None:
             # Whether 0 may become unknown has an example of its own.
             assert (event.progress_percent or 0) >= (last.progress_percent or 0)
-            changed = (event.provider_state, event.progress_percent) != (
+            changed = (event.provider_state, event.progress_percent, event.queue_position) != (
                 last.provider_state,
                 last.progress_percent,
+                last.queue_position,
             )
             assert changed or event.occurred_at - last.occurred_at >= LIMITS.poll_event_gap
         last = event
+    assert positions == sorted(positions, reverse=True)
 
 
 @whatever(story=stories())

@@ -13,6 +13,7 @@ from domain.ledger import decide, evolve
 from domain.ledger_commands import GrantCredits, LedgerCommand, RequestCancellation, ReserveCredits
 from domain.ledger_state import Account, KeyUse, LedgerSlice, Reservation
 from ingress.decisions import Waiting, WaitingRoom
+from ingress.history import HistoryAsked
 from ingress.ports import BrokerUnavailable
 from ingress.rows import AccountRow, GenerationRow, KeyRow, Page, Role, TransactionRow
 from runtime.database import DatabaseUnavailable
@@ -147,6 +148,7 @@ class FakeReadModel:
     def __init__(self) -> None:
         self.away = False
         self.rows: list[tuple[str, GenerationRow]] = []
+        self.histories_asked: list[HistoryAsked] = []
         self.accounts: dict[str, AccountRow] = {}
         self.movements: list[tuple[str, TransactionRow]] = []
         self.known_keys: dict[bytes, KeyRow] = {}
@@ -171,19 +173,27 @@ class FakeReadModel:
         owned = [row for owner, row in self.rows if owner == account_id]
         return next((row for row in owned if str(row.job_id) == job_id), None)
 
-    async def generations(
-        self, account_id: str, limit: int, before: tuple[datetime, UUID] | None
-    ) -> Page[GenerationRow]:
+    async def generations(self, account_id: str, asked: HistoryAsked) -> Page[GenerationRow]:
         self._here()
-        owned = [row for owner, row in self.rows if owner == account_id]
+        self.histories_asked.append(asked)
+        before, filters = asked.before, asked.filters
+        owned = [
+            row
+            for owner, row in self.rows
+            if owner == account_id
+            and (not filters.statuses or row.status in filters.statuses)
+            and filters.model in (None, row.model)
+            and (filters.created_from is None or row.created_at >= filters.created_from)
+            and (filters.created_to is None or row.created_at < filters.created_to)
+        ]
         owned.sort(key=lambda row: (row.created_at, row.job_id), reverse=True)
         after = [r for r in owned if before is None or (r.created_at, r.job_id) < before]
-        return Page(tuple(after[:limit]), len(owned))
+        return Page(tuple(after[asked.offset :][: asked.limit]), len(owned))
 
     async def active_generations(
         self, account_id: str, job_ids: Sequence[str]
     ) -> list[GenerationRow]:
-        page = await self.generations(account_id, 100, None)
+        page = await self.generations(account_id, HistoryAsked())
         return [row for row in page.rows if str(row.job_id) in job_ids]
 
     async def offsets(self, partition: int) -> dict[str, int]:
@@ -247,10 +257,15 @@ def generation_row(number: int = 0, **changes: Any) -> GenerationRow:
         aspect_ratio="16:9",
         prompt=f"prompt {number}",
         negative_prompt=None,
+        image_url=None,
         price_credits=80,
         operation_id="models/veo/operations/1",
+        provider_state="running",
         progress_percent=45,
+        queue_position=None,
+        provider_video_id=None,
         object_key=None,
+        content_type=None,
         size_bytes=None,
         sha256=None,
         duration_ms=None,

@@ -241,17 +241,3 @@ async def test_a_repeat_that_comes_while_the_first_waits_is_the_same_job(
     assert len({answer.content for answer in answers}) == 1
     replays = [answer for answer in answers if "x-idempotent-replay" in answer.headers]
     assert len(replays) == 19
-
-
-async def test_the_paths_of_the_first_seed_lead_to_the_same_answers(
-    world: World, ann: httpx.AsyncClient
-):
-    """S0-04."""
-    await world.grant("ann", 1000)
-    created = await ann.post("/api/generate-video", json=BODY)
-    job_id = created.json()["id"]
-    world.read_model.rows.append(("ann", generation_row(job_id=job_id)))
-    shown = await ann.get(f"/api/video/status/{job_id}")
-    listed = await ann.get("/api/video/history")
-    assert (created.status_code, shown.status_code, listed.status_code) == (202, 200, 200)
-    assert listed.json()["total"] == 1

@@ -120,11 +120,22 @@ async def test_the_documentation_lists_every_operation_and_how_a_key_is_sent(
         "/v1/admin/keys",
         "/v1/admin/keys/{key_id}",
         "/api/generate-video",
-        "/api/video/status/{generation_id}",
+        "/api/video/status/{task_id}",
         "/api/video/history",
+        "/functions/v1/generate-video",
+        "/functions/v1/get-video-status",
     } <= document["paths"].keys()
     post = document["paths"]["/v1/generations"]["post"]
-    assert post["security"] == [{"bearer": []}, {"header": []}]
+    paths = document["paths"]
+    described = {tag["name"] for tag in document["tags"]}
+    for path, operations in paths.items():
+        for operation in operations.values():
+            assert set(operation["tags"]) <= described, path
+            assert operation["description"], path
+    for path in ("/v1/generations", "/api/generate-video", "/functions/v1/generate-video"):
+        assert paths[path]["post"]["security"] == [{"bearer": []}, {"header": []}]
+    names = {p["name"] for p in paths["/v1/generations"]["get"]["parameters"]}
+    assert names == {"status", "model", "created_from", "created_to", "limit", "cursor"}
     assert "prompt" in json.dumps(post["requestBody"])
     assert "Idempotency-Key" in document["info"]["description"]
 

@@ -12,6 +12,7 @@ from tests.ingress.fakes import generation_row
 PATH = "/v1/generations"
 MEDIA: dict[str, Any] = {
     "object_key": "ann/videos/clip-1.mp4",
+    "content_type": "video/mp4",
     "size_bytes": 120_000,
     "sha256": "a" * 64,
     "duration_ms": 8000,
@@ -48,6 +49,28 @@ async def test_a_finished_job_shows_its_video(world: World, ann: httpx.AsyncClie
         **{name: value for name, value in MEDIA.items() if name != "object_key"},
     }
     assert "clip-1" not in str(content)
+
+
+async def test_a_job_in_the_providers_queue_shows_how_many_stand_before_it(
+    world: World, ann: httpx.AsyncClient
+):
+    queued = {"provider_state": "queued", "queue_position": 3}
+    assert (await shown(world, ann, **queued))["queue_position"] == 3
+    for later in ({"provider_state": "running"}, {"status": "failed"}, {"status": "downloading"}):
+        content = await shown(world, ann, number=1, **{**queued, **later})
+        assert content["queue_position"] is None
+        world.read_model.rows.pop()
+
+
+async def test_the_picture_that_was_sent_is_shown_to_its_owner_alone(
+    world: World, ann: httpx.AsyncClient, bob: httpx.AsyncClient
+):
+    """S2-24, I27."""
+    image_url = "https://pictures.example/fox.png?token=1"
+    content = await shown(world, ann, image_url=image_url, provider_video_id="video_8f2c")
+    assert (content["image_url"], content["provider_video_id"]) == (image_url, "video_8f2c")
+    assert image_url not in (await ann.get(PATH)).text
+    assert image_url not in (await bob.get(f"{PATH}/{content['id']}")).text
 
 
 async def test_a_failed_job_shows_why_and_what_came_back(world: World, ann: httpx.AsyncClient):
@@ -195,7 +218,8 @@ async def test_history_shows_only_ones_own_jobs(
     """S0-77, I27."""
     world.read_model.rows.append(("ann", generation_row()))
     assert (await ann.get(PATH)).json()["total"] == 1
-    assert (await bob.get(PATH)).json() == {"items": [], "total": 0, "next_cursor": None}
+    nothing = {"items": [], "total": 0, "total_is_exact": True, "next_cursor": None}
+    assert (await bob.get(PATH)).json() == nothing
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "1.5", "x", "", "1_0", "\uff11"])

@@ -143,16 +143,19 @@ class Story:
             )
         )
 
-    def poll(self, job: str, state: str, progress: int | None = None) -> None:
-        self.write(
-            GenerationPolled.model_validate(
-                {**self._who(job), "provider_state": state, "progress_percent": progress}
-            )
-        )
+    def poll(
+        self, job: str, state: str, progress: int | None = None, position: int | None = None
+    ) -> None:
+        poll = {"provider_state": state, "progress_percent": progress, "queue_position": position}
+        self.write(GenerationPolled.model_validate({**self._who(job), **poll}))
 
     def download(self, job: str) -> None:
         private = PrivateMedia(source="files/1")
-        self.write(DownloadStarted(**self._who(job), provider="google", private=private))
+        self.write(
+            DownloadStarted(
+                **self._who(job), provider="google", provider_video_id="video_1", private=private
+            )
+        )
 
     def complete(self, job: str) -> None:
         media = StoredMedia(
@@ -218,7 +221,8 @@ def every_ending() -> Story:
     story.request("ada", "asked again", key=job_id("done"), prompt="a fox " * 40)
     for job in (done, failed):
         story.submit(job)
-        story.poll(job, "queued")
+        story.poll(job, "queued", position=2)
+        story.poll(job, "queued", position=1)
     story.cancel(early, submitted=False)
     story.poll(done, "running", 40)
     story.poll(done, "running", 80)

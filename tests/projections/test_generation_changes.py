@@ -13,8 +13,9 @@ from projections.generations import GENERATIONS, SHOWS_NOTHING, change_of
 from schemas.base import Event
 from schemas.codec import decode
 from schemas.envelope import Envelope
-from schemas.generation import GenerationCancelled, GenerationFailed
+from schemas.generation import GenerationCancelled, GenerationFailed, GenerationPolled
 from schemas.ledger import CreditsRefunded, CreditsSettled
+from schemas.requests import GenerationRequested
 from schemas.topics import EVENT_TYPES
 from tests.projections.stories import (
     GENERATION,
@@ -40,6 +41,24 @@ def events_of(story: Story, *topics: str) -> list[Event]:
 
 def ending(name: str) -> Change:
     return row(*events_of(STORY), job=job_id(name))
+
+
+def test_the_picture_of_a_request_is_kept_with_its_words():
+    """S2-24."""
+    asked = next(e for e in STORY.events[REQUESTS] if isinstance(e, GenerationRequested))
+    image_url = "https://pictures.example/fox.png"
+    private = asked.private.model_copy(update={"image_url": image_url})
+    change = change_of(asked.model_copy(update={"private": private}))
+    assert change is not None
+    assert (change["prompt"], change["image_url"]) == (asked.private.prompt, image_url)
+
+
+def test_a_place_in_the_queue_never_rises():
+    polls = [e for e in STORY.events[GENERATION] if isinstance(e, GenerationPolled)]
+    mine = [e for e in polls if e.job_id == job_id("done")]
+    assert [e.queue_position for e in mine] == [2, 1, None, None]
+    for order in itertools.permutations(mine):
+        assert row(*order, job=job_id("done"))["queue_position"] == 1
 
 
 @pytest.mark.parametrize(

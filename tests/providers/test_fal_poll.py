@@ -44,8 +44,20 @@ async def test_a_request_under_way_shows_where_it_stands(fal, server, status, bo
 async def test_a_finished_request_is_asked_for_its_video(fal, server):
     """S2-27."""
     server.replies(answer(200, OVER), answer(200, VIDEO))
-    assert await fal.poll(SORA, REQUEST) == Finished(URL)
+    assert await fal.poll(SORA, REQUEST) == Finished(URL, "v")
     assert [request.target for request in server.received] == [f"{SORA_PATH}/status", SORA_PATH]
+
+
+@pytest.mark.parametrize("video_id", [None, 7, "", "v" * 201, ["v"]])
+async def test_a_video_without_a_usable_id_is_no_worse(fal, server, video_id):
+    server.replies(answer(200, OVER), answer(200, {**VIDEO, "video_id": video_id}))
+    assert await fal.poll(SORA, REQUEST) == Finished(URL)
+
+
+@pytest.mark.parametrize("position", [-1, 2**31])
+async def test_a_place_in_the_queue_that_cannot_be_is_not_shown(fal, server, position):
+    server.replies(answer(202, {**QUEUED, "queue_position": position}))
+    assert await fal.poll(SORA, REQUEST) == Running("queued")
 
 
 async def test_a_model_without_a_path_below_its_app_is_polled_there(fal, server):
