@@ -85,6 +85,11 @@ def is_live(key_use: KeyUse | None, at: datetime) -> bool:
     return key_use is not None and at < key_use.expires_at
 
 
+def is_expired(key_use: KeyUse, at: datetime) -> bool:
+    """Say whether a key's record may be dropped."""
+    return not is_live(key_use, at)
+
+
 def expiry(event: Event) -> datetime:
     """Say until when a key that `event` used stands for it."""
     return event.occurred_at + IDEMPOTENCY_LIFE

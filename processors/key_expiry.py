@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.ledger import is_expired
-from domain.ledger_state import KeyUse
+from domain.ledger_state import KeyUse, is_expired
 from runtime.clock import Clock, utc_now
 from runtime.event_log.program import LaneClosedError, LaneHandle
 

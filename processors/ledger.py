@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
-from domain.ledger import decide, evolve, is_expired
+from domain.ledger import decide, evolve
 from domain.ledger_commands import (
     AdjustCredits,
     CloseCancelledJob,
@@ -14,7 +14,15 @@ from domain.ledger_commands import (
     ReserveCredits,
     SettleJob,
 )
-from domain.ledger_state import Account, KeyUse, LedgerSlice, Policy, Reservation, slice_keys
+from domain.ledger_state import (
+    Account,
+    KeyUse,
+    LedgerSlice,
+    Policy,
+    Reservation,
+    is_expired,
+    slice_keys,
+)
 from processors.key_expiry import ForgetKeys, KeyExpiry
 from runtime.event_log.program import LaneCompanion, LaneHandle
 from runtime.event_log.states import Overlay, PrefixCodec
