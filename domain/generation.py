@@ -23,6 +23,7 @@ from domain.generation_commands import (
     CancelJob,
     CheckDeadline,
     GenerationCommand,
+    RecordCancellation,
     RecordMedia,
     RecordMediaFailure,
     RecordOutput,
@@ -44,6 +45,7 @@ from schemas.generation import (
     GenerationPolled,
     GenerationSubmitted,
     PrivateMedia,
+    ProviderCancellation,
     SubmissionIntended,
     SubmissionRefused,
 )
@@ -75,7 +77,7 @@ def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Even
         case BeginSubmission() | CheckDeadline() if command.at >= job.deadline(limits):
             return (_failed(job, command.at, timed_out(command.at - job.reserved_at)),)
         case BeginSubmission(at) | CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=False),)
+            return (_cancelled(job, at, None),)
         case BeginSubmission(at) if job.retry_at is None or at >= job.retry_at:
             return (
                 SubmissionIntended(
@@ -94,17 +96,16 @@ def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Even
 def _while_submitting(job: Job, command: GenerationCommand, limits: Limits) -> Events:
     match command:
         case RecordSubmission(at, attempt, operation_id) if attempt == job.attempt:
-            submitted = GenerationSubmitted(
-                account_id=job.account_id,
-                occurred_at=at,
-                job_id=job.job_id,
-                attempt=attempt,
-                provider=job.provider,
-                operation_id=operation_id,
+            return (
+                GenerationSubmitted(
+                    account_id=job.account_id,
+                    occurred_at=at,
+                    job_id=job.job_id,
+                    attempt=attempt,
+                    provider=job.provider,
+                    operation_id=operation_id,
+                ),
             )
-            if job.cancel_requested_by is not None:
-                return (submitted, _cancelled(job, at, submitted=True))
-            return (submitted,)
         case RecordSubmissionFault(at, attempt, fault) if attempt == job.attempt:
             return _after_submission_fault(job, at, fault, limits)
         case RecoverSubmission(at):
@@ -118,7 +119,7 @@ def _after_submission_fault(job: Job, at: datetime, fault: ProviderFault, limits
     if fault.started != "no":
         return (_failed(job, at, submission_unknown(fault), fault),)
     if job.cancel_requested_by is not None:
-        return (_cancelled(job, at, submitted=False),)
+        return (_cancelled(job, at, None),)
     if fault.kind == "rejected":
         return (_failed(job, at, provider_rejected(fault), fault),)
     retry_at = at + limits.submit_retry_wait * 2 ** (job.attempt - 1)
@@ -145,6 +146,8 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
         case RecordOutput(at) if at >= job.deadline(limits):
             # C14: a success after the limit is not delivered as paid work.
             return (_failed(job, at, timed_out(at - job.reserved_at)),)
+        case RecordOutput(at) if job.cancel_requested_by is not None:
+            return (_cancelled(job, at, "too_late"),)
         case RecordOutput(at, source):
             return (
                 DownloadStarted(
@@ -161,8 +164,8 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
             return (_failed(job, at, provider_failed(fault), fault),)
         case CheckDeadline(at) if at >= job.deadline(limits):
             return (_failed(job, at, timed_out(at - job.reserved_at)),)
-        case CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=True),)
+        case RecordCancellation(at, answer) if job.cancel_requested_by is not None:
+            return (_cancelled(job, at, answer),)
         case _:
             return ()
 
@@ -207,7 +210,7 @@ def _while_downloading(job: Job, command: GenerationCommand, limits: Limits) -> 
         case CheckDeadline(at) if at >= job.deadline(limits):
             return (_failed(job, at, download_failed("it took longer than its limit")),)
         case CancelJob(at) if job.cancel_requested_by is not None:
-            return (_cancelled(job, at, submitted=True),)
+            return (_cancelled(job, at, "too_late"),)
         case _:
             return ()
 
@@ -226,13 +229,18 @@ def _failed(
     )
 
 
-def _cancelled(job: Job, at: datetime, *, submitted: bool) -> GenerationCancelled:
+def _cancelled(job: Job, at: datetime, answer: ProviderCancellation | None) -> GenerationCancelled:
+    """End a cancelled job; without an answer the provider was never asked for the work."""
+    submitted = answer is not None
+    model = CATALOGUE[job.settings.model]
     return GenerationCancelled(
         account_id=job.account_id,
         occurred_at=at,
         job_id=job.job_id,
         submitted=submitted,
         requested_by=job.cancel_requested_by or "owner",
+        provider_cancellation=answer,
+        cost_micro_dollars=cost_micro_dollars(model, job.settings) if submitted else None,
     )
 
 

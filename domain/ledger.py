@@ -6,7 +6,7 @@ Pure: no clock, no randomness, no I/O; ids and times arrive inside the command.
 from dataclasses import replace
 from typing import assert_never
 
-from domain.ledger_by_hand import change_credits
+from domain.ledger_by_hand import adjust, grant, key_use_of, refund_by_hand
 from domain.ledger_closing import answer_cancellation, close
 from domain.ledger_commands import (
     AdjustCredits,
@@ -14,17 +14,28 @@ from domain.ledger_commands import (
     CloseFailedJob,
     GrantCredits,
     LedgerCommand,
+    RefundByHand,
     RequestCancellation,
     ReserveCredits,
     SettleJob,
 )
 from domain.ledger_reservations import reserve
-from domain.ledger_state import Account, KeyUse, LedgerSlice, Policy, Reservation, expiry
+from domain.ledger_state import (
+    HAND_REFUND_WINDOW,
+    Account,
+    EndedJob,
+    KeyUse,
+    LedgerSlice,
+    Policy,
+    Reservation,
+    expiry,
+)
 from schemas.ledger import (
     CancellationAccepted,
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
     FirstAnswer,
@@ -37,12 +48,16 @@ _DEFAULT_POLICY = Policy()
 def decide(
     state: LedgerSlice, command: LedgerCommand, policy: Policy = _DEFAULT_POLICY
 ) -> tuple[LedgerEvent, ...]:
-    """Answer one command; one that was answered before is answered with no events."""
+    """Answer one command; a job's end that was answered before is answered with no events."""
     match command:
         case ReserveCredits():
             return reserve(state, command, policy)
-        case GrantCredits() | AdjustCredits():
-            return change_credits(state, command)
+        case GrantCredits():
+            return grant(state, command)
+        case AdjustCredits():
+            return adjust(state, command)
+        case RefundByHand():
+            return refund_by_hand(state, command)
         case RequestCancellation():
             return answer_cancellation(state, command)
         case SettleJob() | CloseFailedJob() | CloseCancelledJob():
@@ -60,7 +75,7 @@ def evolve(state: LedgerSlice, event: LedgerEvent) -> LedgerSlice:
             return replace(
                 state,
                 account=replace(account, granted_credits=granted),
-                key_use=KeyUse("", expiry(event)),
+                key_use=key_use_of(event),
             )
         case CreditsReserved():
             return _with_reservation(account, event)
@@ -69,9 +84,17 @@ def evolve(state: LedgerSlice, event: LedgerEvent) -> LedgerSlice:
             return replace(state, account=account, reservation=asked)
         case CreditsSettled(price_credits=price):
             settled = account.settled_credits + price
-            return _closed(state, replace(account, settled_credits=settled), event.job_id, price)
+            return _closed(state, replace(account, settled_credits=settled), event, price)
         case CreditsRefunded(amount_credits=amount):
-            return _closed(state, account, event.job_id, amount)
+            return _closed(state, account, event, amount)
+        case CreditsRefundedByHand(amount_credits=amount):
+            settled = account.settled_credits - amount
+            return replace(
+                state,
+                account=replace(account, settled_credits=settled),
+                key_use=key_use_of(event),
+                ended=state.ended and replace(state.ended, refunded=True),
+            )
         case _:
             return replace(state, account=account)
 
@@ -97,13 +120,23 @@ def _first_answer(event: CreditsReserved) -> FirstAnswer:
     )
 
 
-def _closed(state: LedgerSlice, account: Account, job_id: str, price_credits: int) -> LedgerSlice:
+def _closed(
+    state: LedgerSlice,
+    account: Account,
+    event: CreditsSettled | CreditsRefunded,
+    price_credits: int,
+) -> LedgerSlice:
     return LedgerSlice(
         account=replace(
             account,
             reserved_credits=account.reserved_credits - price_credits,
-            active_job_ids=tuple(job for job in account.active_job_ids if job != job_id),
+            active_job_ids=tuple(job for job in account.active_job_ids if job != event.job_id),
         ),
         reservation=None,
         key_use=state.key_use,
+        ended=EndedJob(
+            price_credits,
+            refunded=isinstance(event, CreditsRefunded),
+            expires_at=event.occurred_at + HAND_REFUND_WINDOW,
+        ),
     )

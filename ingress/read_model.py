@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
-from ingress.rows import AccountRow, GenerationRow, KeyRow, Page, Role, TransactionRow
+from ingress.rows import (
+    AccountRow,
+    GenerationRow,
+    JobCostRow,
+    KeyRow,
+    Page,
+    Role,
+    TransactionRow,
+)
 from runtime.database import Connection, DatabaseUnavailable, Pool, open_pool, unavailable_as
 from runtime.settings import Settings
 
@@ -34,6 +42,14 @@ _GENERATION = f"""
       ON job.job_id = coalesce(asked.replay_of, asked.job_id)
      AND job.account_id = asked.account_id
     WHERE asked.job_id = $1 AND asked.account_id = $2
+"""  # noqa: S608  constants only
+_JOB_COST = f"""
+    SELECT {_columns(JobCostRow, "job")}
+    FROM generations asked
+    JOIN generations job
+      ON job.job_id = coalesce(asked.replay_of, asked.job_id)
+     AND job.account_id = asked.account_id
+    WHERE asked.job_id = $1
 """  # noqa: S608  constants only
 _ACTIVE = f"""
     SELECT {_columns(GenerationRow, "job")}
@@ -148,6 +164,10 @@ class PostgresReadModel:
         return [
             _row(GenerationRow, record) for record in await self._fetch(_ACTIVE, account_id, ids)
         ]
+
+    async def job_cost(self, job_id: str) -> JobCostRow | None:
+        """Find what any account's job cost; the job it repeats where it is a repeat."""
+        return _first(JobCostRow, await self._fetch(_JOB_COST, UUID(job_id)))
 
     async def offsets(self, partition: int) -> dict[str, int]:
         """Say how far each topic's partition has been applied, by topic without namespace."""

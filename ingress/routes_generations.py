@@ -38,7 +38,7 @@ from schemas.requests import CancellationRequested, GenerationRequested
 router = APIRouter(tags=["generations"])
 REPLAY_HEADER = "X-Idempotent-Replay"
 ENDED = frozenset({"completed", "failed", "cancelled", "rejected"})
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @router.post(
@@ -145,7 +145,7 @@ async def found_generation(services: Services, account_id: str, job_id: str) -> 
     """
     job_id = job_id.lower()
     row = None
-    if _JOB_ID.fullmatch(job_id):
+    if JOB_ID.fullmatch(job_id):
         row = await services.read_model.generation(account_id, job_id)
         if row is None:
             await services.barrier.requests_applied(account_id)

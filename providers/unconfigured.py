@@ -5,7 +5,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from domain.failures import ProviderFault
 from providers.capabilities import CAPABILITIES, records_of
-from providers.protocol import Capabilities, FetchError, PollAnswer, ProviderError, Submission
+from providers.protocol import (
+    CancelAnswer,
+    Capabilities,
+    FetchError,
+    PollAnswer,
+    ProviderError,
+    Submission,
+)
 
 
 class Unconfigured:
@@ -42,8 +49,10 @@ class Unconfigured:
             ProviderFault(kind="transient", started="unknown", message=self._message)
         )
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         """Do nothing: nobody could be told."""
+        del model, operation_id
+        return "not_offered"
 
     def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Refuse.
