@@ -6,12 +6,13 @@ Pure, and without rules of its own: the refund table says who is told of what.
 from datetime import datetime
 
 from domain.alerts import alert_of_failure, alert_of_trouble
+from domain.catalogue import CATALOGUE, cost_micro_dollars
 from domain.failures import ProviderFault, Trouble, never_mended
 from domain.generation_state import Job
 from domain.refunds import REFUND_BY_FAILURE
 from schemas.base import JobEvent
 from schemas.failure import Failure, Phase
-from schemas.generation import GenerationCancelled, GenerationFailed
+from schemas.generation import GenerationCancelled, GenerationFailed, ProviderCancellation
 
 
 def troubled(job: Job, at: datetime, trouble: Trouble) -> tuple[JobEvent, ...]:
@@ -64,12 +65,16 @@ def _ended(
     )
 
 
-def cancelled(job: Job, at: datetime, *, submitted: bool) -> GenerationCancelled:
-    """End a job that its owner cancelled."""
+def cancelled(job: Job, at: datetime, answer: ProviderCancellation | None) -> GenerationCancelled:
+    """End a cancelled job; without an answer the provider was never asked for the work."""
+    submitted = answer is not None
+    model = CATALOGUE[job.settings.model]
     return GenerationCancelled(
         account_id=job.account_id,
         occurred_at=at,
         job_id=job.job_id,
         submitted=submitted,
         requested_by=job.cancel_requested_by or "owner",
+        provider_cancellation=answer,
+        cost_micro_dollars=cost_micro_dollars(model, job.settings) if submitted else None,
     )

@@ -26,6 +26,7 @@ from domain.generation_commands import (
     CancelJob,
     CheckDeadline,
     GenerationCommand,
+    RecordCancellation,
     RecordMedia,
     RecordMediaFailure,
     RecordOutput,
@@ -85,7 +86,7 @@ def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Even
         case BeginSubmission() | CheckDeadline() if command.at >= job.deadline(limits):
             return failed(job, command.at, timed_out(command.at - job.reserved_at), "submit")
         case BeginSubmission(at) | CancelJob(at) if job.cancel_requested_by is not None:
-            return (cancelled(job, at, submitted=False),)
+            return (cancelled(job, at, None),)
         case BeginSubmission(at) if job.retry_at is None or at >= job.retry_at:
             return (
                 SubmissionIntended(
@@ -104,17 +105,16 @@ def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Even
 def _while_submitting(job: Job, command: GenerationCommand, limits: Limits) -> Events:
     match command:
         case RecordSubmission(at, attempt, operation_id) if attempt == job.attempt:
-            submitted = GenerationSubmitted(
-                account_id=job.account_id,
-                occurred_at=at,
-                job_id=job.job_id,
-                attempt=attempt,
-                provider=job.provider,
-                operation_id=operation_id,
+            return (
+                GenerationSubmitted(
+                    account_id=job.account_id,
+                    occurred_at=at,
+                    job_id=job.job_id,
+                    attempt=attempt,
+                    provider=job.provider,
+                    operation_id=operation_id,
+                ),
             )
-            if job.cancel_requested_by is not None:
-                return (submitted, cancelled(job, at, submitted=True))
-            return (submitted,)
         case RecordSubmissionFault(at, attempt, fault) if attempt == job.attempt:
             return _after_submission_fault(job, at, fault, limits)
         case RecoverSubmission(at):
@@ -128,7 +128,7 @@ def _after_submission_fault(job: Job, at: datetime, fault: ProviderFault, limits
     if fault.started != "no":
         return failed(job, at, submission_unknown(fault), "submit", fault)
     if job.cancel_requested_by is not None:
-        return (cancelled(job, at, submitted=False),)
+        return (cancelled(job, at, None),)
     failure = provider_fault(fault)
     retry_at = at + limits.submit_retry_wait * 2 ** (job.attempt - 1)
     spent = job.attempt >= limits.submit_attempts_max or retry_at >= job.deadline(limits)
@@ -154,6 +154,8 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
         case RecordOutput(at) if at >= job.deadline(limits):
             # C14: a success after the limit is not delivered as paid work.
             return failed(job, at, timed_out(at - job.reserved_at), "poll")
+        case RecordOutput(at) if job.cancel_requested_by is not None:
+            return (cancelled(job, at, "too_late"),)
         case RecordOutput(at, source, provider_video_id):
             return (
                 DownloadStarted(
@@ -173,8 +175,8 @@ def _while_processing(job: Job, command: GenerationCommand, limits: Limits) -> E
             return troubled(job, at, trouble)
         case CheckDeadline(at, met) if at >= job.deadline(limits):
             return overdue(job, at, timed_out(at - job.reserved_at), "poll", met)
-        case CancelJob(at) if job.cancel_requested_by is not None:
-            return (cancelled(job, at, submitted=True),)
+        case RecordCancellation(at, answer) if job.cancel_requested_by is not None:
+            return (cancelled(job, at, answer),)
         case _:
             return ()
 
@@ -237,7 +239,7 @@ def _while_downloading(job: Job, command: GenerationCommand, limits: Limits) -> 
             late = download_failed("it took longer than its limit")
             return overdue(job, at, late, "download", met)
         case CancelJob(at) if job.cancel_requested_by is not None:
-            return (cancelled(job, at, submitted=True),)
+            return (cancelled(job, at, "too_late"),)
         case _:
             return ()
 

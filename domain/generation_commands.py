@@ -5,7 +5,7 @@ from datetime import datetime
 
 from domain.failures import ProviderFault, Trouble
 from schemas.failure import Failure
-from schemas.generation import StoredMedia
+from schemas.generation import ProviderCancellation, StoredMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +107,17 @@ class CheckDeadline:
 
 @dataclass(frozen=True, slots=True)
 class CancelJob:
-    """The ledger accepted the owner's cancellation, or an answer freed one that waited."""
+    """The ledger accepted the owner's cancellation."""
 
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCancellation:
+    """What the provider said to our wish to stop the work."""
+
+    at: datetime
+    answer: ProviderCancellation
 
 
 GenerationCommand = (
@@ -126,4 +134,5 @@ GenerationCommand = (
     | RecordMediaFailure
     | CheckDeadline
     | CancelJob
+    | RecordCancellation
 )

@@ -39,6 +39,16 @@ class AdjustCredits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefundByHand:
+    account_id: str
+    job_id: str
+    reason: str
+    refunded_by: str
+    idempotency_key: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestCancellation:
     account_id: str
     job_id: str
@@ -75,6 +85,7 @@ LedgerCommand = (
     ReserveCredits
     | GrantCredits
     | AdjustCredits
+    | RefundByHand
     | RequestCancellation
     | SettleJob
     | CloseFailedJob

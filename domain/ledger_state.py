@@ -1,13 +1,15 @@
-"""What the ledger remembers: small records, one per account, open job and idempotency key."""
+"""What the ledger remembers: small records, one per account, open or lately ended job, and key."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from schemas.base import Event
-from schemas.ledger import FirstAnswer
+from schemas.ledger import FirstAnswer, FirstChange
 
 # 72 h: torture.md row 32; a client that retries later than that asks for a new job.
 IDEMPOTENCY_LIFE = timedelta(hours=72)
+# 30 days: decision 0020; what is complained of later is put right by a correction.
+HAND_REFUND_WINDOW = timedelta(days=30)
 # 3 (S0-31); an account's own limit may differ later.
 ACTIVE_JOBS_MAX = 3
 
@@ -44,11 +46,21 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """What an idempotency key was used for; `first_answer` only where it bought a job."""
+    """What an idempotency key was used for: it bought a job, or changed credits by hand."""
 
     body_sha256: str
     expires_at: datetime
     first_answer: FirstAnswer | None = None
+    first_change: FirstChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A job whose price was kept or given back, for as long as it may be refunded by hand."""
+
+    price_credits: int
+    refunded: bool
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,7 @@ class LedgerSlice:
     account: Account = Account()
     reservation: Reservation | None = None
     key_use: KeyUse | None = None
+    ended: EndedJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +93,14 @@ def slice_keys(subject: object) -> SliceKeys:
     )
 
 
-def is_live(key_use: KeyUse | None, at: datetime) -> bool:
-    """Say whether a key still stands for its first use."""
-    return key_use is not None and at < key_use.expires_at
+def is_live(record: KeyUse | EndedJob | None, at: datetime) -> bool:
+    """Say whether a key still stands for its first use, or an ended job for a hand refund."""
+    return record is not None and at < record.expires_at
+
+
+def is_expired(record: KeyUse | EndedJob, at: datetime) -> bool:
+    """Say whether a record may be dropped."""
+    return not is_live(record, at)
 
 
 def expiry(event: Event) -> datetime:

@@ -14,6 +14,7 @@ from ingress.models import (
     GenerationError,
     GenerationStatus,
     GenerationSummary,
+    JobCost,
     Key,
     Links,
     Output,
@@ -22,7 +23,7 @@ from ingress.models import (
     Video,
 )
 from ingress.problems import CONTENT_TYPE
-from ingress.rows import GenerationRow, KeyRow, TransactionRow
+from ingress.rows import GenerationRow, JobCostRow, KeyRow, TransactionRow
 from schemas.requests import VideoSettings
 
 
@@ -109,6 +110,25 @@ def transaction(row: TransactionRow) -> Transaction:
         description=row.description,
         job_id=str(row.job_id) if row.job_id else None,
         created_at=row.created_at,
+    )
+
+
+def job_cost(row: JobCostRow) -> JobCost:
+    """Give what a job cost, to its owner and to us."""
+    return JobCost.model_validate(
+        {
+            "generation_id": str(row.job_id),
+            "account_id": row.account_id,
+            "status": row.status,
+            "model": row.model,
+            "provider": row.provider,
+            "operation_id": row.operation_id,
+            "price_credits": row.price_credits,
+            "refunded_credits": row.refunded_credits or 0,
+            "cost_micro_dollars": row.cost_micro_dollars,
+            "created_at": row.created_at,
+            "completed_at": row.completed_at,
+        }
     )
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from ingress import (
     routes_admin,
+    routes_admin_credits,
     routes_credits,
     routes_generations,
     routes_health,
@@ -71,6 +72,7 @@ def create_app(
         routes_tasks,
         routes_video_jobs,
         routes_admin,
+        routes_admin_credits,
         routes_health,
     ):
         app.include_router(routes.router)

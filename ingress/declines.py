@@ -33,6 +33,11 @@ def decline_text(code: str, details: Mapping[str, Any]) -> str:
             )
         case "IDEMPOTENCY_KEY_REUSED":
             return f"The {KEY_HEADER} was used before with another body."
+        case "BALANCE_TOO_LOW":
+            return (
+                f"The account has {details.get('available')} credits, {details.get('shortfall')} "
+                "too few for this correction; nothing was taken."
+            )
         case "UNKNOWN_MODEL" | "UNSUPPORTED_SETTING":
             value = details.get("value", details.get("model"))
             return f"{shown(value)!r} is not offered."

@@ -29,7 +29,7 @@ from schemas.requests import GenerationRequested
 REPLAY_HEADER = "X-Idempotent-Replay"
 MEDIA_PATH = "/v1/media/"
 ENDED = frozenset({"completed", "failed", "cancelled", "rejected"})
-_JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ async def found_generation(services: Services, account_id: str, job_id: str) -> 
     """
     job_id = job_id.lower()
     row = None
-    if _JOB_ID.fullmatch(job_id):
+    if JOB_ID.fullmatch(job_id):
         row = await services.read_model.generation(account_id, job_id)
         if row is None:
             await services.barrier.requests_applied(account_id)

@@ -68,6 +68,20 @@ class GrantInput(Input):
     reason: str = Field(description="Why, for the audit; 1 to 2,000 characters.")
 
 
+class AdjustmentInput(Input):
+    account_id: AccountId
+    amount_credits: Integer = Field(
+        description="Credits to add or, below zero, to take; not 0.",
+        ge=-GRANT_CREDITS_MAX,
+        le=GRANT_CREDITS_MAX,
+    )
+    reason: str = Field(description="Why, for the audit; 1 to 2,000 characters.")
+
+
+class HandRefundInput(Input):
+    reason: str = Field(description="Why, for the audit; 1 to 2,000 characters.")
+
+
 class KeyInput(Input):
     account_id: AccountId
     role: Role = "client"
@@ -242,6 +256,44 @@ class GrantAnswer(Output):
     balance_after: int | None
     idempotency_key: str
     created_at: datetime
+
+
+class AdjustmentAnswer(Output):
+    account_id: str
+    amount_credits: int
+    status: Literal["adjusted", "requested"]
+    balance_after: int | None
+    idempotency_key: str
+    created_at: datetime
+
+
+class HandRefundAnswer(Output):
+    generation_id: str
+    account_id: str
+    amount_credits: int | None = Field(description="The job's whole price, given back.")
+    status: Literal["refunded", "requested"]
+    balance_after: int | None
+    idempotency_key: str
+    created_at: datetime
+
+
+class JobCost(Output):
+    """A job's money: credits are the owner's, micro-dollars are ours; they are never added."""
+
+    generation_id: str
+    account_id: str
+    status: Status
+    model: str | None
+    provider: str | None
+    operation_id: str | None
+    price_credits: int | None
+    refunded_credits: int
+    cost_micro_dollars: int | None = Field(
+        description="What the provider bills us by its list price, 1e-6 USD; null where no work "
+        "of it was bought, or none that is known of."
+    )
+    created_at: datetime
+    completed_at: datetime | None
 
 
 class Key(Output):

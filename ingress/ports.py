@@ -7,7 +7,15 @@ from typing import Protocol
 from uuid import UUID
 
 from ingress.history import HistoryAsked
-from ingress.rows import AccountRow, GenerationRow, KeyRow, Page, Role, TransactionRow
+from ingress.rows import (
+    AccountRow,
+    GenerationRow,
+    JobCostRow,
+    KeyRow,
+    Page,
+    Role,
+    TransactionRow,
+)
 from schemas.envelope import Envelope
 
 
@@ -109,6 +117,10 @@ class Generations(Protocol):
         self, account_id: str, job_ids: Sequence[str]
     ) -> list[GenerationRow]:
         """Find some of an account's jobs, newest first."""
+        ...
+
+    async def job_cost(self, job_id: str) -> JobCostRow | None:
+        """Find what any account's job cost; the job it repeats where it is a repeat."""
         ...
 
     async def offsets(self, partition: int) -> dict[str, int]:

@@ -99,6 +99,22 @@ KINDS: Mapping[str, Kind] = {
         retryable=True,
     ),
     "JOB_NOT_ACTIVE": Kind(409, "The generation has ended", "An ended generation stays as it is."),
+    "BALANCE_TOO_LOW": Kind(
+        409, "The balance would fall below zero", "Take at most what `details.available` says."
+    ),
+    "JOB_STILL_ACTIVE": Kind(
+        409,
+        "The generation has not ended",
+        "Cancel it, or wait for its end: a failure gives its credits back by itself.",
+    ),
+    "ALREADY_REFUNDED": Kind(
+        409, "The generation's price was given back already", "A job is refunded once."
+    ),
+    "NOT_REFUNDABLE": Kind(
+        409,
+        "The generation kept no price within the last 30 days",
+        "For an older one, correct the account's balance and name the job in the reason.",
+    ),
     "LINK_EXPIRED": Kind(
         403,
         "The link has expired",

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from ingress.history import STATUSES, HistoryAsked
-from ingress.rows import TOTAL_MAX, AccountRow, GenerationRow, KeyRow, TransactionRow
+from ingress.rows import (
+    TOTAL_MAX,
+    AccountRow,
+    GenerationRow,
+    JobCostRow,
+    KeyRow,
+    TransactionRow,
+)
 
 # Before and after every row.
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -25,6 +32,14 @@ GENERATION = f"""
       ON job.job_id = coalesce(asked.replay_of, asked.job_id)
      AND job.account_id = asked.account_id
     WHERE asked.job_id = $1 AND asked.account_id = $2
+"""  # noqa: S608  constants only
+JOB_COST = f"""
+    SELECT {_columns(JobCostRow, "job")}
+    FROM generations asked
+    JOIN generations job
+      ON job.job_id = coalesce(asked.replay_of, asked.job_id)
+     AND job.account_id = asked.account_id
+    WHERE asked.job_id = $1
 """  # noqa: S608  constants only
 ACTIVE = f"""
     SELECT {_columns(GenerationRow, "job")}

@@ -13,6 +13,7 @@ from ingress.rows import (
     TOTAL_MAX,
     AccountRow,
     GenerationRow,
+    JobCostRow,
     KeyRow,
     Page,
     Role,
@@ -86,6 +87,10 @@ class PostgresReadModel:
             _row(GenerationRow, record)
             for record in await self._fetch(queries.ACTIVE, account_id, ids)
         ]
+
+    async def job_cost(self, job_id: str) -> JobCostRow | None:
+        """Find what any account's job cost; the job it repeats where it is a repeat."""
+        return _first(JobCostRow, await self._fetch(queries.JOB_COST, UUID(job_id)))
 
     async def offsets(self, partition: int) -> dict[str, int]:
         """Say how far each topic's partition has been applied, by topic without namespace."""

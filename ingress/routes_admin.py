@@ -1,4 +1,4 @@
-"""`/v1/admin`: grants of credits and API keys, for administrators alone."""
+"""`/v1/admin/keys`: API keys, for administrators alone."""
 
 from uuid import UUID
 
@@ -9,69 +9,16 @@ from starlette.responses import Response
 from ingress import answers
 from ingress.auth import key_hash, new_key
 from ingress.bodies import json_object
-from ingress.calls import call_of
 from ingress.cursors import page_asked
-from ingress.documents import BODY_ERRORS, body, header_key, page_parameters
-from ingress.jobs import not_published
-from ingress.models import GrantAnswer, GrantInput, Key, KeyInput, KeyList, NewKey
-from ingress.ports import BrokerUnavailable
-from ingress.problems import FieldFault, ProblemError, invalid
+from ingress.documents import BODY_ERRORS, body, page_parameters
+from ingress.models import Key, KeyInput, KeyList, NewKey
+from ingress.problems import ProblemError
 from ingress.services import services_of
-from ingress.validation import GRANT_KEY_PREFIX, checked_text, idempotency_key, parsed
+from ingress.validation import parsed
 from runtime.logs import logger
-from schemas.ledger import CreditsGranted
-from schemas.requests import CreditGrantRequested
 
 log = logger(__name__)
 router = APIRouter(tags=["admin"])
-# 2,000: what an event's reason holds (schemas.base.LongText).
-REASON_CHARACTERS_MAX = 2000
-
-
-@router.post(
-    "/v1/admin/credits/grants",
-    status_code=201,
-    responses=answers.documented(GrantAnswer, 201, 403, 503, *BODY_ERRORS),
-    openapi_extra={"parameters": [header_key()], **body(GrantInput)},
-)
-async def grant_credits(request: Request) -> Response:
-    """Grant credits to an account; 202 where the ledger had not answered in time.
-
-    A repeat with the same Idempotency-Key adds nothing; the ledger does not answer it again.
-    """
-    services = services_of(request)
-    principal = await services.auth.administrator(request)
-    plain_key = call_of(request).request_id
-    key = idempotency_key(request, GRANT_KEY_PREFIX) or GRANT_KEY_PREFIX + plain_key
-    asked = parsed(GrantInput, await json_object(request))
-    faults: list[FieldFault] = []
-    reason = checked_text("reason", asked.reason, faults, REASON_CHARACTERS_MAX)
-    if faults:
-        raise invalid(*faults)
-    event = CreditGrantRequested(
-        account_id=asked.account_id,
-        occurred_at=services.clock(),
-        amount_credits=asked.amount_credits,
-        reason=reason,
-        requested_by=principal.account_id,
-        idempotency_key=key,
-    )
-    plain_key = key.removeprefix(GRANT_KEY_PREFIX)
-    try:
-        decision = await services.desk.decision_on(request, event)
-    except BrokerUnavailable as error:
-        raise not_published(error, plain_key) from error
-    granted = decision.event if decision is not None else None
-    assert granted is None or isinstance(granted, CreditsGranted), "answers a grant with a grant"
-    content = GrantAnswer(
-        account_id=asked.account_id,
-        amount_credits=asked.amount_credits,
-        status="requested" if granted is None else "granted",
-        balance_after=granted.balance_after if granted is not None else None,
-        idempotency_key=plain_key,
-        created_at=event.occurred_at,
-    )
-    return answers.answer(content, 202 if granted is None else 201)
 
 
 @router.post(

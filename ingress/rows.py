@@ -49,6 +49,23 @@ class GenerationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class JobCostRow:
+    """What one job cost, as an administrator may see it; nothing of its content."""
+
+    job_id: UUID
+    account_id: str
+    status: str
+    model: str | None
+    provider: str | None
+    operation_id: str | None
+    price_credits: int | None
+    refunded_credits: int | None
+    cost_micro_dollars: int | None
+    created_at: datetime
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountRow:
     """An account's credits."""
 

@@ -30,8 +30,11 @@ MARKS_IN_A_ROW_MAX = 30
 FAULTS_SHOWN_MAX = 20
 KEY_CHARACTERS_MAX = 255
 KEY_HEADER = "Idempotency-Key"
-# Begins the ledger's keys of grants, so that no client's key can stand in a grant's way.
+# Begin the ledger's keys of changes by hand, so that no client's key can stand in their way.
 GRANT_KEY_PREFIX = "grant:"
+ADJUSTMENT_KEY_PREFIX = "adjust:"
+REFUND_KEY_PREFIX = "refund:"
+HAND_KEY_PREFIXES = (GRANT_KEY_PREFIX, ADJUSTMENT_KEY_PREFIX, REFUND_KEY_PREFIX)
 
 _REMEDY_BY_TYPE = {
     "string_type": "send a text",
@@ -166,8 +169,9 @@ def idempotency_key(request: Request, prefix: str = "") -> str | None:
         raise invalid(FieldFault(KEY_HEADER, f"has {len(key)} characters", remedy))
     if not all("\x21" <= character <= "\x7e" for character in key):
         raise invalid(FieldFault(KEY_HEADER, "has characters other than visible ASCII", remedy))
-    if not prefix and key.startswith(GRANT_KEY_PREFIX):
-        raise invalid(FieldFault(KEY_HEADER, f"begins with {GRANT_KEY_PREFIX}", "choose another"))
+    reserved = next((start for start in HAND_KEY_PREFIXES if key.startswith(start)), None)
+    if not prefix and reserved is not None:
+        raise invalid(FieldFault(KEY_HEADER, f"begins with {reserved}", "choose another"))
     return prefix + key
 
 

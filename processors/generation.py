@@ -11,6 +11,7 @@ from runtime.event_log.program import LaneCompanion, LaneHandle
 from runtime.event_log.states import Overlay, PrefixCodec
 from schemas.base import JobEvent
 from schemas.envelope import Cause, Envelope
+from schemas.generation import GenerationCancelled
 from schemas.ledger import CancellationAccepted, CreditsReserved
 from schemas.topics import GENERATION_EVENTS, GENERATION_STATE, LEDGER_EVENTS
 
@@ -25,6 +26,7 @@ class OpenJob:
     job: Job
     last_event_id: str
     traceparent: str | None = None
+    cancellation_event_id: str | None = None
 
     @property
     def cause(self) -> Cause:
@@ -81,6 +83,8 @@ class GenerationProgram:
             opened = OpenJob(job, envelope.event_id, envelope.traceparent)
         else:
             opened = replace(opened, job=job)
+        if isinstance(event, CancellationAccepted):
+            opened = replace(opened, cancellation_event_id=envelope.event_id)
         states.put(job_key(event.job_id), opened)
         if isinstance(event, CancellationAccepted):
             return self._decide(opened, CancelJob(event.occurred_at), Cause.of(envelope), states)
@@ -104,6 +108,9 @@ class GenerationProgram:
         events = decide(opened.job, command, self._limits)
         if not events:
             return ()
+        if isinstance(events[0], GenerationCancelled) and opened.cancellation_event_id is not None:
+            # Whatever the job waited for meanwhile: it ends because its owner said so (I44).
+            cause = replace(cause, event_id=opened.cancellation_event_id)
         envelopes = [cause.envelop(event, index, SOURCE) for index, event in enumerate(events)]
         job = reduce(_evolve_open, events, opened.job)
         after = replace(opened, job=job, last_event_id=envelopes[-1].event_id)

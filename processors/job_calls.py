@@ -1,4 +1,4 @@
-"""The calls a job makes to the outside: submit, poll, download; each told to the lane as a command.
+"""A job's calls to the outside: submit, poll, cancel, download; each told to the lane as a command.
 
 Only the submit is dangerous: it runs once per intent that is on the tape. The others may be
 repeated freely (design.md section 3, effects outside Kafka).
@@ -14,6 +14,7 @@ from domain.failures import ProviderFault, Trouble, poll_trouble, system_trouble
 from domain.generation_commands import (
     BeginSubmission,
     GenerationCommand,
+    RecordCancellation,
     RecordMedia,
     RecordMediaFailure,
     RecordOutput,
@@ -33,10 +34,13 @@ from runtime.event_log.program import LaneHandle
 from runtime.logs import logger
 from runtime.objects import MediaStore, object_key
 from runtime.settings import Settings
+from schemas.generation import ProviderCancellation
 
 log = logger(__name__)
 # 10 s: a step that broke down in an unforeseen way is taken again some 60 times in its 10 minutes.
 DOWNLOAD_RESTART_SECONDS = 10.0
+# 1, 2 s: the waits before the second and third attempt to cancel; the job's owner waits as long.
+CANCEL_WAITS_SECONDS = (1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,15 +198,31 @@ class JobCalls:
             return None
         return answer.source if isinstance(answer, Finished) else None
 
-    async def cancel(self, job: Job) -> None:
-        """Ask the provider to stop work nobody waits for any more, where it can; best effort."""
+    async def stop(self, job: Job) -> None:
+        """Have the provider stop a job whose cancellation was accepted, and end it (C28)."""
+        answer = await self.cancel(job)
+        await self.tell(job.job_id, RecordCancellation(self._outside.clock(), answer))
+
+    async def cancel(self, job: Job) -> ProviderCancellation:
+        """Ask the provider to stop work nobody waits for any more, where it can.
+
+        Guarantee: gives up after 3 attempts; the same work may be cancelled any number of times.
+        """
+        assert job.operation_id is not None, "there is nothing to stop before the submission"
         provider = self._outside.providers[job.provider]
-        if job.operation_id is None or not provider.capabilities(job.settings.model).can_cancel:
-            return
-        try:
-            await provider.cancel(job.settings.model, job.operation_id)
-        except ProviderError as error:
-            log.warning("cancel_failed", job_id=job.job_id, error=str(error))
-        except Exception:
-            # Best effort: nobody waits for this job any more.
-            log.exception("cancel_raised", job_id=job.job_id)
+        if not provider.capabilities(job.settings.model).can_cancel:
+            return "not_offered"
+        for wait_seconds in (*CANCEL_WAITS_SECONDS, None):
+            try:
+                async with self._outside.calls[job.provider]:
+                    return await provider.cancel(job.settings.model, job.operation_id)
+            except ProviderError as error:
+                log.warning("cancel_failed", job_id=job.job_id, error=str(error))
+                if error.fault.kind != "transient" or wait_seconds is None:
+                    break
+                await asyncio.sleep(wait_seconds)
+            except Exception:
+                # An adapter's bug must not hold the end of a job that nobody waits for.
+                log.exception("cancel_raised", job_id=job.job_id)
+                break
+        return "unreachable"

@@ -40,7 +40,7 @@ class JobRunner:
         self._die = die
         self._calls = JobCalls(lane, outside)
         self._timers = JobTimers()
-        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._steps: dict[str, asyncio.Task[object]] = {}
         self._submitting: set[str] = set()
         self._known: dict[str, Job] = {}
         self._wake = asyncio.Event()
@@ -88,7 +88,7 @@ class JobRunner:
         if job.job_id in self._steps:
             return  # the step in hand looks again at its end
         wait_seconds = self._wait_seconds(job)
-        if jitter and job.status == "processing":
+        if jitter and job.status == "processing" and job.cancel_requested_by is None:
             # After a restart everything is overdue at once: spread it over one interval.
             spread = zlib.crc32(job.job_id.encode()) / 2**32
             wait_seconds = spread * self._plan(job).interval_seconds
@@ -104,6 +104,8 @@ class JobRunner:
         now = self._outside.clock()
         if job.status == "pending" and job.retry_at is not None:
             return _seconds_until(job.retry_at, now)
+        if job.status == "processing" and job.cancel_requested_by is not None:
+            return 0.0
         if job.status == "processing" and job.poll_written_at is not None:
             return self._next_poll_seconds(job)
         return 0.0
@@ -123,7 +125,8 @@ class JobRunner:
         if job is None:
             return
         metrics.jobs_in_flight.labels(job.status).dec()
-        if job.status == "processing" and not self._closing:
+        # A cancelled job was stopped before its end; any other has ended without it, as overdue.
+        if job.status == "processing" and job.cancel_requested_by is None and not self._closing:
             stopping = asyncio.create_task(self._calls.cancel(job))
             self._steps[f"cancel/{job_id}"] = stopping
             stopping.add_done_callback(lambda _: self._steps.pop(f"cancel/{job_id}", None))
@@ -161,7 +164,9 @@ class JobRunner:
         if job is None or self._closing:
             return
         wait_seconds = self._wait_seconds(job)
-        self._schedule(job, max(wait_seconds, again_in_seconds))
+        if job.cancel_requested_by is None:
+            wait_seconds = max(wait_seconds, again_in_seconds)
+        self._schedule(job, wait_seconds)
 
     async def _step(self, job_id: str) -> float:
         """Take a job one step on; give the seconds until it may be taken again."""
@@ -178,6 +183,8 @@ class JobRunner:
         elif job.status == "submitting":
             # No step of this worker is submitting it: its worker is gone.
             await self._calls.tell(job_id, RecoverSubmission(now))
+        elif job.status == "processing" and job.cancel_requested_by is not None:
+            await self._calls.stop(job)
         elif job.status == "processing":
             asked_to_wait_seconds = await self._calls.poll(job)
             after = self._calls.job(job_id)

@@ -3,19 +3,29 @@
 from collections.abc import Mapping, Sequence
 from functools import reduce
 
-from domain.ledger import decide, evolve, is_expired
+from domain.ledger import decide, evolve
 from domain.ledger_commands import (
     AdjustCredits,
     CloseCancelledJob,
     CloseFailedJob,
     GrantCredits,
     LedgerCommand,
+    RefundByHand,
     RequestCancellation,
     ReserveCredits,
     SettleJob,
 )
-from domain.ledger_state import Account, KeyUse, LedgerSlice, Policy, Reservation, slice_keys
-from processors.key_expiry import ForgetKeys, KeyExpiry
+from domain.ledger_state import (
+    Account,
+    EndedJob,
+    KeyUse,
+    LedgerSlice,
+    Policy,
+    Reservation,
+    is_expired,
+    slice_keys,
+)
+from processors.expiry import Expiry, Forget
 from runtime.event_log.program import LaneCompanion, LaneHandle
 from runtime.event_log.states import Overlay, PrefixCodec
 from runtime.settings import Settings
@@ -27,12 +37,18 @@ from schemas.requests import (
     CreditAdjustmentRequested,
     CreditGrantRequested,
     GenerationRequested,
+    HandRefundRequested,
 )
 from schemas.topics import GENERATION_EVENTS, LEDGER_EVENTS, LEDGER_STATE, REQUESTS
 
 SOURCE = "/tapeworks/ledger"
-ACCOUNT, JOB, KEY = "account", "job", "key"
-STATE_TYPES: Mapping[str, type] = {ACCOUNT: Account, JOB: Reservation, KEY: KeyUse}
+ACCOUNT, JOB, ENDED, KEY = "account", "job", "ended", "key"
+STATE_TYPES: Mapping[str, type] = {
+    ACCOUNT: Account,
+    JOB: Reservation,
+    ENDED: EndedJob,
+    KEY: KeyUse,
+}
 
 
 def to_command(event: Event) -> LedgerCommand | None:
@@ -63,6 +79,15 @@ def to_command(event: Event) -> LedgerCommand | None:
                 amount_credits=event.amount_credits,
                 reason=event.reason,
                 adjusted_by=event.requested_by,
+                idempotency_key=event.idempotency_key,
+                at=event.occurred_at,
+            )
+        case HandRefundRequested():
+            return RefundByHand(
+                account_id=event.account_id,
+                job_id=event.job_id,
+                reason=event.reason,
+                refunded_by=event.requested_by,
                 idempotency_key=event.idempotency_key,
                 at=event.occurred_at,
             )
@@ -122,17 +147,17 @@ class LedgerProgram:
         return [cause.envelop(event, index, SOURCE) for index, event in enumerate(events)]
 
     def decide_command(self, command: object, states: Overlay) -> Sequence[Envelope]:
-        """Forget idempotency keys whose time is over."""
-        assert isinstance(command, ForgetKeys), f"no rule for {type(command).__name__}"
+        """Forget idempotency keys and ended jobs whose time is over."""
+        assert isinstance(command, Forget), f"no rule for {type(command).__name__}"
         for key in command.keys:
-            key_use = states.get(key)
-            if isinstance(key_use, KeyUse) and is_expired(key_use, command.at):
+            record = states.get(key)
+            if isinstance(record, KeyUse | EndedJob) and is_expired(record, command.at):
                 states.put(key, None)
         return ()
 
     def companion(self, lane: LaneHandle) -> LaneCompanion:
-        """Watch over the lifetime of this lane's idempotency keys."""
-        return KeyExpiry(lane, prefix=f"{KEY}/")
+        """Watch over the lifetime of this lane's idempotency keys and ended jobs."""
+        return Expiry(lane)
 
 
 def reservation_key(account_id: str, job_id: str) -> str:
@@ -140,11 +165,17 @@ def reservation_key(account_id: str, job_id: str) -> str:
     return f"{JOB}/{account_id}/{job_id}"
 
 
+def ended_key(account_id: str, job_id: str) -> str:
+    """Name the state record of a job that ended."""
+    return f"{ENDED}/{account_id}/{job_id}"
+
+
 def read_slice(states: Overlay, subject: object) -> LedgerSlice:
     """Gather the records that a command or event concerns."""
     keys = slice_keys(subject)
     account = states.get(f"{ACCOUNT}/{keys.account_id}")
     reservation = states.get(reservation_key(keys.account_id, keys.job_id)) if keys.job_id else None
+    ended = states.get(ended_key(keys.account_id, keys.job_id)) if keys.job_id else None
     key_use = (
         states.get(f"{KEY}/{keys.account_id}/{keys.idempotency_key}")
         if keys.idempotency_key
@@ -153,7 +184,8 @@ def read_slice(states: Overlay, subject: object) -> LedgerSlice:
     assert account is None or isinstance(account, Account)
     assert reservation is None or isinstance(reservation, Reservation)
     assert key_use is None or isinstance(key_use, KeyUse)
-    return LedgerSlice(account or Account(), reservation, key_use)
+    assert ended is None or isinstance(ended, EndedJob)
+    return LedgerSlice(account or Account(), reservation, key_use, ended)
 
 
 def write_slice(states: Overlay, subject: object, before: LedgerSlice, after: LedgerSlice) -> None:
@@ -162,5 +194,7 @@ def write_slice(states: Overlay, subject: object, before: LedgerSlice, after: Le
     states.put(f"{ACCOUNT}/{keys.account_id}", after.account)
     if keys.job_id and after.reservation != before.reservation:
         states.put(reservation_key(keys.account_id, keys.job_id), after.reservation)
+    if keys.job_id and after.ended != before.ended:
+        states.put(ended_key(keys.account_id, keys.job_id), after.ended)
     if keys.idempotency_key and after.key_use != before.key_use:
         states.put(f"{KEY}/{keys.account_id}/{keys.idempotency_key}", after.key_use)

@@ -15,6 +15,7 @@ from schemas.ledger import (
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     LedgerEvent,
 )
@@ -96,6 +97,9 @@ def transaction_of(envelope: Envelope) -> CreditTransaction | None:
             return _transaction(envelope, event, kind, -price, _charge_description(event))
         case CreditsRefunded(transaction_type=kind, amount_credits=amount, job_id=job_id):
             return _transaction(envelope, event, kind, amount, f"Refund of generation {job_id}")
+        case CreditsRefundedByHand(transaction_type=kind, amount_credits=amount, job_id=job_id):
+            description = f"Refund of generation {job_id} by hand: {event.reason}"
+            return _transaction(envelope, event, kind, amount, description)
         case _:
             return None
 

@@ -29,11 +29,14 @@ from schemas.generation import (
 from schemas.ledger import (
     CancellationAccepted,
     CancellationDeclined,
+    CreditChangeDeclined,
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
+    HandRefundDeclined,
     LedgerJobEvent,
     ReservationDeclined,
 )
@@ -42,6 +45,7 @@ from schemas.requests import (
     CreditAdjustmentRequested,
     CreditGrantRequested,
     GenerationRequested,
+    HandRefundRequested,
 )
 
 STATUS_RANKS = {
@@ -90,7 +94,8 @@ GENERATIONS = MergedTable(
         Column("decline_code", "text"),
         Column("decline_details", "jsonb"),
         Column("failure", "jsonb"),
-        Column("refunded_credits", "bigint"),
+        # A cancelled job's 0 may be followed by its price, refunded by hand.
+        Column("refunded_credits", "bigint", GREATEST),
         Column("replay_of", "uuid"),
         # A job began when it was asked for, whatever was heard of it first; the prompt comes with
         # that and with the reservation, and with nothing else.
@@ -100,9 +105,9 @@ GENERATIONS = MergedTable(
     ),
 )
 
-# These change nothing that a job's owner sees. `GenerationFailed` and `GenerationCancelled` are
-# shown by the ledger's answer to them, together with the credits (I09); a cancellation may name a
-# job of somebody else; a refused submission is submitted again.
+# These change nothing that a job's owner sees. `GenerationFailed`, and that a job is cancelled, are
+# shown by the ledger's answer to them, together with the credits (I09); a cancellation or a
+# refund by hand may name a job of somebody else; a refused submission is submitted again.
 SHOWS_NOTHING = (
     CancellationRequested
     | CancellationAccepted
@@ -111,10 +116,12 @@ SHOWS_NOTHING = (
     | CreditAdjustmentRequested
     | CreditsGranted
     | CreditsAdjusted
+    | CreditChangeDeclined
+    | HandRefundRequested
+    | HandRefundDeclined
     | SubmissionRefused
     | AlertRaised
     | GenerationFailed
-    | GenerationCancelled
 )
 
 
@@ -161,15 +168,10 @@ def _said_by(event: Event) -> dict[str, object] | None:
             return {"status": "downloading", "provider": provider, "provider_video_id": video_id}
         case GenerationCompleted():
             return _completion(event)
-        case CreditsSettled(outcome=outcome):
-            # A delivered job is shown by its media, not by its payment.
-            return {"status": outcome, "refunded_credits": 0} if outcome == "cancelled" else None
-        case CreditsRefunded(outcome=outcome, amount_credits=amount, failure=failure):
-            return {
-                "status": outcome,
-                "refunded_credits": amount,
-                "failure": failure and failure.model_dump(mode="json", exclude_none=True),
-            }
+        case GenerationCancelled(cost_micro_dollars=cost):
+            return None if cost is None else {"status": "pending", "cost_micro_dollars": cost}
+        case CreditsSettled() | CreditsRefunded() | CreditsRefundedByHand():
+            return _closing(event)
         case _:
             raise AssertionError(f"no rule for {type(event).__name__}")
 
@@ -193,6 +195,24 @@ def _refusal(event: ReservationDeclined) -> dict[str, object]:
         "decline_code": event.code,
         "decline_details": event.model_dump(mode="json", include={"details"})["details"],
     }
+
+
+def _closing(
+    event: CreditsSettled | CreditsRefunded | CreditsRefundedByHand,
+) -> dict[str, object] | None:
+    match event:
+        case CreditsSettled(outcome=outcome):
+            # A delivered job is shown by its media, not by its payment.
+            return {"status": outcome, "refunded_credits": 0} if outcome == "cancelled" else None
+        case CreditsRefunded(outcome=outcome, amount_credits=amount, failure=failure):
+            return {
+                "status": outcome,
+                "refunded_credits": amount,
+                "failure": failure and failure.model_dump(mode="json", exclude_none=True),
+            }
+        case CreditsRefundedByHand(amount_credits=amount):
+            # A paid job at least; how it ended is told by others.
+            return {"status": "pending", "refunded_credits": amount}
 
 
 def _completion(event: GenerationCompleted) -> dict[str, object]:

@@ -24,7 +24,14 @@ from providers.connections import (
 )
 from providers.fal_models import FAL_MODELS
 from providers.http_calls import PLAIN_BYTES, Answer, counted
-from providers.protocol import Capabilities, FetchError, PollAnswer, Running, Submission
+from providers.protocol import (
+    CancelAnswer,
+    Capabilities,
+    FetchError,
+    PollAnswer,
+    Running,
+    Submission,
+)
 from runtime.settings import Settings
 
 
@@ -91,7 +98,7 @@ class FalQueue:
             answer = await self._read("GET", path, ends_at)
             return calls.told(calls.understood(answer, partial(wire.result, completed=status)))
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         """Take a request out of the queue; one that runs is told to stop.
 
         Raises: ProviderError.
@@ -100,10 +107,11 @@ class FalQueue:
         ends_at = asyncio.get_running_loop().time() + self._records[model].poll_timeout_seconds
         with counted(self.name, "cancel"):
             answer = await self._read("PUT", path, ends_at)
-            # 400 and 404: it is over already, or gone.
-            done = httpx.codes.is_success(answer.status) or answer.status in (400, 404)
-            if not done:
-                raise self._connections.error(wire.poll_fault(answer))
+            if httpx.codes.is_success(answer.status):
+                return "accepted"
+            if answer.status in (400, 404):  # It is over already, or gone.
+                return "too_late"
+            raise self._connections.error(wire.poll_fault(answer))
 
     def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a finished file as a stream of bytes.

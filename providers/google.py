@@ -22,7 +22,7 @@ from providers.connections import (
     origin,
 )
 from providers.http_calls import counted
-from providers.protocol import Capabilities, FetchError, PollAnswer, Submission
+from providers.protocol import CancelAnswer, Capabilities, FetchError, PollAnswer, Submission
 from runtime.settings import Settings
 
 
@@ -79,8 +79,10 @@ class GoogleVeo:
                 self._connections, request, seconds_max, wire.polled_operation
             )
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         """Do nothing: the Gemini API cannot stop a video once it was asked for."""
+        del model, operation_id
+        return "not_offered"
 
     def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a finished file as a stream of bytes.

@@ -95,6 +95,8 @@ class Refused:
 
 
 PollAnswer = Running | Finished | Refused
+# "accepted" promises no more than the capability record's `cancels` does.
+CancelAnswer = Literal["accepted", "too_late", "not_offered"]
 
 
 class ProviderError(Exception):
@@ -141,8 +143,8 @@ class Provider(Protocol):
         """
         ...
 
-    async def cancel(self, model: str, operation_id: str) -> None:
-        """Ask the provider to stop; does nothing where it cannot.
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
+        """Ask the provider to stop and give its answer; ask nothing where it cannot stop.
 
         Raises: ProviderError.
         """

@@ -6,7 +6,14 @@ from typing import Literal
 
 from domain.failures import ProviderFault
 from providers.capabilities import CAPABILITIES, records_of
-from providers.protocol import Capabilities, FetchError, PollAnswer, ProviderError, Submission
+from providers.protocol import (
+    CancelAnswer,
+    Capabilities,
+    FetchError,
+    PollAnswer,
+    ProviderError,
+    Submission,
+)
 
 
 class Unconfigured:
@@ -41,8 +48,10 @@ class Unconfigured:
         """
         raise ProviderError(self._fault("transient", "unknown"))
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         """Do nothing: nobody could be told."""
+        del model, operation_id
+        return "not_offered"
 
     def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Refuse.

@@ -31,7 +31,7 @@ from providers.http_calls import (
     file_refused,
 )
 from providers.inline_video import InlineVideo
-from providers.protocol import Capabilities, FetchError, PollAnswer, Submission
+from providers.protocol import CancelAnswer, Capabilities, FetchError, PollAnswer, Submission
 from runtime.settings import Settings
 
 # 256 MiB of JSON hold 192 MiB of video: 8 s, the longest on offer, at 200 Mbit/s, ten times what
@@ -101,8 +101,10 @@ class VertexVeo:
                 self._connections, request, seconds_max, read, _body_up_to_video
             )
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         """Do nothing: a video cannot be stopped once it was asked for."""
+        del model, operation_id
+        return "not_offered"
 
     def fetch(self, source: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a finished video as a stream of bytes; an operation is asked for it once more.

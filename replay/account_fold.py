@@ -7,13 +7,14 @@ The fold is the ledger's own `evolve`; what an event must do to a balance is wri
 from typing import TypeVar
 
 from domain.ledger import evolve
-from domain.ledger_state import Account, KeyUse, LedgerSlice, Reservation, is_live
+from domain.ledger_state import Account, EndedJob, KeyUse, LedgerSlice, Reservation, is_live
 from replay.checks import Checks, Rules
 from replay.unique_ids import place
 from schemas.ledger import (
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     LedgerEvent,
     LedgerJobEvent,
@@ -21,7 +22,7 @@ from schemas.ledger import (
 from schemas.topics import LEDGER_EVENTS
 
 _NO_ACCOUNT = Account()
-_KEYED = (CreditsReserved, CreditsGranted, CreditsAdjusted)
+_KEYED = (CreditsReserved, CreditsGranted, CreditsAdjusted, CreditsRefundedByHand)
 State = TypeVar("State")
 
 
@@ -32,7 +33,9 @@ class AccountFold:
         self.accounts: dict[str, Account] = {}
         self.reservations: dict[str, Reservation] = {}
         self.key_uses: dict[str, KeyUse] = {}
+        self.ended: dict[str, EndedJob] = {}
         self.refunded_credits = 0
+        self.refunded_by_hand_credits = 0
         self._checks = checks
         self._rules = rules
         self._partition = partition
@@ -49,6 +52,7 @@ class AccountFold:
             self.accounts.get(account_id, _NO_ACCOUNT),
             self.reservations.get(job_name) if job_name is not None else None,
             self.key_uses.get(key_name) if key_name is not None else None,
+            self.ended.get(job_name) if job_name is not None else None,
         )
         after = evolve(before, event)
         self._check_credits(offset, event, before.account, after.account)
@@ -56,10 +60,14 @@ class AccountFold:
         self.accounts[account_id] = after.account
         if job_name is not None and after.reservation is not before.reservation:
             _set(self.reservations, job_name, after.reservation)
+        if job_name is not None and after.ended is not before.ended:
+            _set(self.ended, job_name, after.ended)
         if key_name is not None:
             _set(self.key_uses, key_name, after.key_use)
         if isinstance(event, CreditsRefunded):
             self.refunded_credits += event.amount_credits
+        elif isinstance(event, CreditsRefundedByHand):
+            self.refunded_by_hand_credits += event.amount_credits
 
     def _check_credits(
         self, offset: int, event: LedgerEvent, before: Account, after: Account
@@ -114,7 +122,7 @@ class AccountFold:
 def movement_credits(event: LedgerEvent) -> int:
     """Say what an event must do to the credits available."""
     match event:
-        case CreditsGranted() | CreditsAdjusted() | CreditsRefunded():
+        case CreditsGranted() | CreditsAdjusted() | CreditsRefunded() | CreditsRefundedByHand():
             return event.amount_credits
         case CreditsReserved():
             return -event.price_credits

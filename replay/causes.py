@@ -11,11 +11,14 @@ from schemas.generation import GenerationCancelled, GenerationCompleted, Generat
 from schemas.ledger import (
     CancellationAccepted,
     CancellationDeclined,
+    CreditChangeDeclined,
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
+    HandRefundDeclined,
     LedgerJobEvent,
     ReservationDeclined,
 )
@@ -24,14 +27,16 @@ from schemas.requests import (
     CreditAdjustmentRequested,
     CreditGrantRequested,
     GenerationRequested,
+    HandRefundRequested,
 )
 from schemas.topics import GENERATION_EVENTS, LEDGER_EVENTS, REQUESTS
 
 ANSWERS: Mapping[type[Event], tuple[type[Event], ...]] = {
     GenerationRequested: (CreditsReserved, ReservationDeclined),
     CancellationRequested: (CancellationAccepted, CancellationDeclined),
-    CreditGrantRequested: (CreditsGranted,),
-    CreditAdjustmentRequested: (CreditsAdjusted,),
+    CreditGrantRequested: (CreditsGranted, CreditChangeDeclined),
+    CreditAdjustmentRequested: (CreditsAdjusted, CreditChangeDeclined),
+    HandRefundRequested: (CreditsRefundedByHand, HandRefundDeclined),
     GenerationCompleted: (CreditsSettled,),
     GenerationFailed: (CreditsRefunded,),
     GenerationCancelled: (CreditsSettled, CreditsRefunded),

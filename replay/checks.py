@@ -92,13 +92,20 @@ class Checks:
             "T2 I05 I08",
             "Each reservation is settled or refunded once, whole, as its job ended",
         )
+        self.hand_refunds = Check(
+            "hand_refunds",
+            "T3 I01 I05",
+            "Each refund by hand follows a settlement, once, whole and in time, with its reason",
+        )
         self.keys = Check(
             "keys", "I11 I12", "One account and one idempotency key buy at most one job"
         )
         self.active_jobs = Check(
             "active_jobs", "I17", "No account has more active jobs than its limit"
         )
-        self.delivered = Check("delivered", "T3 I06", "No job is both delivered and refunded")
+        self.delivered = Check(
+            "delivered", "T3 I06", "No job is both delivered and refunded, save by hand"
+        )
         self.intents = Check(
             "intents", "T3 I07", "No provider is called for a job without a reservation"
         )
@@ -154,6 +161,7 @@ class Totals:
     reserved_credits: int = 0
     settled_credits: int = 0
     refunded_credits: int = 0
+    refunded_by_hand_credits: int = 0
     jobs_by_status: Counter[str] = field(default_factory=Counter)
     events_by_topic: Counter[str] = field(default_factory=Counter)
     dead_letters_by_reason: Counter[str] = field(default_factory=Counter)

@@ -26,7 +26,9 @@ class JobStory:
     reserved_offset: int = -1
     reserved_event_id: str = ""
     closed_outcome: str | None = None
+    closed_at: datetime | None = None
     refunded: bool = False
+    refunded_by_hand: bool = False
     refund_failure: Failure | None = None
     # From the generation processor.
     phase: JobStatus = "pending"
@@ -41,6 +43,7 @@ class JobStory:
     job: Job | None = None
     last_event_id: str = ""
     traceparent: str | None = None
+    cancellation_event_id: str | None = None
 
     @property
     def open(self) -> bool:
@@ -79,4 +82,4 @@ class JobStory:
         """Give what the generation processor must remember of the job, None where nothing."""
         if self.job is None or self.job.ended or not self.seen_by_generation:
             return None
-        return OpenJob(self.job, self.last_event_id, self.traceparent)
+        return OpenJob(self.job, self.last_event_id, self.traceparent, self.cancellation_event_id)

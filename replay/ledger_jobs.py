@@ -1,6 +1,7 @@
 """Checks what requests and the ledger say of each job: asked, decided, closed (T2). No I/O."""
 
 from domain.generation import evolve
+from domain.ledger_state import HAND_REFUND_WINDOW
 from replay.checks import Checks
 from replay.job_story import JobStory
 from replay.unique_ids import place
@@ -8,6 +9,7 @@ from schemas.envelope import Envelope
 from schemas.ledger import (
     CancellationAccepted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
     ReservationDeclined,
@@ -40,8 +42,11 @@ class LedgerJobs:
                 story = self._known(offset, job_id, event.account_id, "cancelled")
                 if story is not None and seen_by_generation:
                     story.job = evolve(story.job, event)
+                    story.cancellation_event_id = envelope.event_id
             case CreditsSettled() | CreditsRefunded():
                 self._closed(offset, event)
+            case CreditsRefundedByHand():
+                self._refunded_by_hand(offset, event)
             case _:
                 return
 
@@ -111,6 +116,7 @@ class LedgerJobs:
                 f"{story.price_credits} were reserved"
             )
         story.closed_outcome = story.closed_outcome or event.outcome
+        story.closed_at = story.closed_at or event.occurred_at
         story.job = None
         if isinstance(event, CreditsRefunded):
             self._refunded(offset, event, story)
@@ -124,6 +130,26 @@ class LedgerJobs:
                 f"{self._at(offset)}: job {event.job_id} is refunded as {event.outcome} "
                 f"{'without' if event.failure is None else 'with'} a failure"
             )
+
+    def _refunded_by_hand(self, offset: int, event: CreditsRefundedByHand) -> None:
+        check = self._checks.hand_refunds
+        check.looked_at += 1
+        about = f"{self._at(offset)}: job {event.job_id} is refunded by hand"
+        story = self.stories.get(event.job_id)
+        if story is None or story.closed_at is None or story.account_id != event.account_id:
+            check.wrong(f"{about}, but account {event.account_id} has no such ended job")
+            return
+        if story.refunded or story.refunded_by_hand:
+            check.wrong(f"{about}, but was refunded already")
+        if event.amount_credits != story.price_credits:
+            check.wrong(
+                f"{about} with {event.amount_credits} credits, {story.price_credits} were kept"
+            )
+        if event.occurred_at >= story.closed_at + HAND_REFUND_WINDOW:
+            check.wrong(f"{about} at {event.occurred_at}, but ended at {story.closed_at}")
+        if not event.reason:
+            check.wrong(f"{about} by {event.refunded_by} without a reason")
+        story.refunded_by_hand = True
 
     def _known(
         self, offset: int, job_id: str, account_id: str, what_happened: str

@@ -107,6 +107,7 @@ def _add_totals(audit: PartitionAudit) -> None:
     totals, billing = audit.shared.totals, audit.shared.billing
     totals.accounts += len(audit.fold.accounts)
     totals.refunded_credits += audit.fold.refunded_credits
+    totals.refunded_by_hand_credits += audit.fold.refunded_by_hand_credits
     for account in audit.fold.accounts.values():
         totals.granted_credits += account.granted_credits
         totals.available_credits += account.available_credits

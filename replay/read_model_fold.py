@@ -12,6 +12,7 @@ from schemas.base import Event, JobEvent
 from schemas.envelope import Envelope
 from schemas.generation import (
     DownloadStarted,
+    GenerationCancelled,
     GenerationCompleted,
     GenerationPolled,
     GenerationSubmitted,
@@ -21,6 +22,7 @@ from schemas.ledger import (
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
     LedgerEvent,
@@ -46,6 +48,7 @@ _STATUSES: Mapping[type[Event], str] = {
     GenerationRequested: "requested",
     ReservationDeclined: "rejected",
     CreditsReserved: "pending",
+    CreditsRefundedByHand: "pending",
     SubmissionIntended: "pending",
     GenerationSubmitted: "processing",
     GenerationPolled: "processing",
@@ -117,6 +120,8 @@ def _status(event: Event) -> str | None:
         return event.outcome
     if isinstance(event, CreditsSettled):
         return "cancelled" if event.outcome == "cancelled" else None
+    if isinstance(event, GenerationCancelled):
+        return None if event.cost_micro_dollars is None else "pending"
     return _STATUSES.get(type(event))
 
 
@@ -124,8 +129,8 @@ def _fill(row: GenerationRow, event: Event) -> None:
     match event:
         case CreditsReserved(price_credits=price):
             row.price_credits = price if row.price_credits is None else row.price_credits
-        case CreditsRefunded(amount_credits=amount):
-            row.refunded_credits = amount if row.refunded_credits is None else row.refunded_credits
+        case CreditsRefunded(amount_credits=amount) | CreditsRefundedByHand(amount_credits=amount):
+            row.refunded_credits = max(amount, row.refunded_credits or 0)
         case CreditsSettled():
             row.refunded_credits = row.refunded_credits or 0
         case GenerationSubmitted(operation_id=operation_id):
@@ -144,8 +149,8 @@ def _transaction_type(event: Event) -> str | None:
             return "credit_grant"
         case CreditsAdjusted():
             return "credit_adjustment"
-        case CreditsReserved(transaction_type=kind) | CreditsRefunded(transaction_type=kind):
-            return kind
+        case CreditsReserved() | CreditsRefunded() | CreditsRefundedByHand():
+            return event.transaction_type
         case _:
             return None
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from domain.ledger_state import KeyUse
+from domain.ledger_state import EndedJob, KeyUse
 from processors import generation, ledger
 from replay.account_fold import AccountFold
 from replay.checks import Check
@@ -14,8 +14,8 @@ from runtime.event_log.states import PrefixCodec
 
 LEDGER_CODEC = PrefixCodec(ledger.STATE_TYPES)
 GENERATION_CODEC = PrefixCodec(generation.STATE_TYPES)
-# 1 h: a worker's clock may run ahead by that much (torture.md row 12) and forget a key so early.
-KEY_MARGIN = timedelta(hours=1)
+# 1 h: a worker's clock may run ahead by that much (torture.md row 12) and forget so early.
+FORGET_MARGIN = timedelta(hours=1)
 _EMPTY = object()
 
 
@@ -25,6 +25,8 @@ def ledger_states(fold: AccountFold) -> Iterator[tuple[str, object]]:
         yield f"{ledger.ACCOUNT}/{account_id}", account
     for name, reservation in fold.reservations.items():
         yield f"{ledger.JOB}/{name}", reservation
+    for name, ended in fold.ended.items():
+        yield f"{ledger.ENDED}/{name}", ended
     for name, key_use in fold.key_uses.items():
         yield f"{ledger.KEY}/{name}", key_use
 
@@ -46,7 +48,7 @@ def compare_states(
     *,
     now: datetime,
 ) -> None:
-    """Hold a state topic's partition against a fold; idempotency keys that are over may differ.
+    """Hold a state topic's partition against a fold; what is over by itself may differ.
 
     Shape: `stored`: the newest value of each key that is no tombstone, without positions.
     """
@@ -77,7 +79,7 @@ def _decoded(codec: PrefixCodec, key: str, value: bytes | None) -> object:
 
 
 def _is_over(state: object, now: datetime) -> bool:
-    return isinstance(state, KeyUse) and state.expires_at <= now + KEY_MARGIN
+    return isinstance(state, KeyUse | EndedJob) and state.expires_at <= now + FORGET_MARGIN
 
 
 def _shown(state: object) -> str:

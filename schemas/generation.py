@@ -131,6 +131,21 @@ class AlertRaised(JobEvent):
     )
 
 
+ProviderCancellation = Literal["accepted", "too_late", "not_offered", "unreachable"]
+
+
 class GenerationCancelled(JobEvent):
     submitted: bool = Field(description="Whether the provider had been asked already.")
     requested_by: ShortText
+    provider_cancellation: ProviderCancellation | None = Field(
+        default=None,
+        description="Of a submitted job: whether the provider took our wish to stop the work, had "
+        "finished already, takes none, or could not be reached.",
+    )
+    cost_micro_dollars: int | None = Field(
+        default=None,
+        description="Of a submitted job: what the provider may bill us by its list price at most; "
+        "never credits.",
+        ge=0,
+        le=INTEGER_MAX,
+    )

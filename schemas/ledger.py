@@ -44,12 +44,39 @@ class CreditsGranted(LedgerEvent):
 
 class CreditsAdjusted(LedgerEvent):
     amount_credits: SignedCredits = Field(
-        description="Credits really added or taken: never more than were available."
+        description="Credits added or, below zero, taken: never more than were available."
     )
-    requested_credits: SignedCredits = Field(description="Credits asked for.")
     reason: LongText
     adjusted_by: ShortText
     idempotency_key: IdempotencyKey
+
+
+ChangeDeclineCode = Literal["IDEMPOTENT_REPLAY", "IDEMPOTENCY_KEY_REUSED", "BALANCE_TOO_LOW"]
+RefundDeclineCode = Literal[
+    "IDEMPOTENT_REPLAY",
+    "IDEMPOTENCY_KEY_REUSED",
+    "JOB_STILL_ACTIVE",
+    "ALREADY_REFUNDED",
+    "NOT_REFUNDABLE",
+]
+
+
+class FirstChange(Fact):
+    """What the first change of credits with an idempotency key came to."""
+
+    amount_credits: SignedCredits
+    balance_after: Credits
+    changed_at: UtcTime
+
+
+class CreditChangeDeclined(LedgerEvent):
+    """A grant or a correction changed nothing."""
+
+    code: ChangeDeclineCode
+    details: dict[str, Detail] = Field(default_factory=dict)
+    first_change: FirstChange | None = Field(
+        default=None, description="Of a repeat: the answer to give again."
+    )
 
 
 class CreditsReserved(LedgerJobEvent):
@@ -111,3 +138,20 @@ class CreditsRefunded(LedgerJobEvent):
     transaction_type: ShortText
     outcome: Literal["failed", "cancelled"]
     failure: Failure | None = Field(default=None, description="Of a failed job: why.")
+
+
+class CreditsRefundedByHand(LedgerJobEvent):
+    """An administrator gave back the price of a job that had kept it: delivered or cancelled."""
+
+    amount_credits: PositiveCredits = Field(description="The whole price, given back.")
+    transaction_type: ShortText
+    reason: LongText
+    refunded_by: ShortText
+    idempotency_key: IdempotencyKey
+
+
+class HandRefundDeclined(LedgerJobEvent):
+    code: RefundDeclineCode
+    first_change: FirstChange | None = Field(
+        default=None, description="Of a repeat: the answer to give again."
+    )

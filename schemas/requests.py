@@ -66,3 +66,11 @@ class CreditAdjustmentRequested(Event):
     reason: LongText = Field(description="Why, for the audit.", min_length=1)
     requested_by: ShortText = Field(description="The administrator's account.")
     idempotency_key: IdempotencyKey = Field(description="Names this correction.")
+
+
+class HandRefundRequested(JobEvent):
+    """Give back, as an exception, the price of a job that kept it (decision 0020)."""
+
+    reason: LongText = Field(description="Why, for the audit.", min_length=1)
+    requested_by: ShortText = Field(description="The administrator's account.")
+    idempotency_key: IdempotencyKey = Field(description="Names this refund.")

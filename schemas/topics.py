@@ -41,6 +41,7 @@ REQUESTS = Topic(
         requests.CancellationRequested,
         requests.CreditGrantRequested,
         requests.CreditAdjustmentRequested,
+        requests.HandRefundRequested,
     ),
 )
 LEDGER_EVENTS = Topic(
@@ -51,12 +52,15 @@ LEDGER_EVENTS = Topic(
     carries=(
         ledger.CreditsGranted,
         ledger.CreditsAdjusted,
+        ledger.CreditChangeDeclined,
         ledger.CreditsReserved,
         ledger.ReservationDeclined,
         ledger.CancellationAccepted,
         ledger.CancellationDeclined,
         ledger.CreditsSettled,
         ledger.CreditsRefunded,
+        ledger.CreditsRefundedByHand,
+        ledger.HandRefundDeclined,
     ),
 )
 GENERATION_EVENTS = Topic(

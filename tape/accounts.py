@@ -1,6 +1,7 @@
 """`tape credits` and `tape keys`: the administrator's calls, by the same way as any client's."""
 
 from typing import Annotated
+from urllib.parse import quote
 from uuid import uuid4
 
 import typer
@@ -10,7 +11,7 @@ from rich.table import Table
 from tape.context import find_target
 from tape.http import call
 
-credits_app = typer.Typer(no_args_is_help=True, help="Show and grant credits.")
+credits_app = typer.Typer(no_args_is_help=True, help="Show, grant, correct and refund credits.")
 keys_app = typer.Typer(no_args_is_help=True, help="Make and revoke API keys.")
 console = Console()
 
@@ -48,6 +49,52 @@ def grant_credits(
     console.print(
         f"{account} was given {amount} credits"
         + (f"; its balance is {balance}" if balance is not None else "; the ledger will decide")
+    )
+
+
+# A correction may be negative: without this, -30 would be taken for an option.
+@credits_app.command("adjust", context_settings={"ignore_unknown_options": True})
+def adjust_credits(
+    account: Annotated[str, typer.Argument(help="The account's id.")],
+    amount: Annotated[int, typer.Argument(help="Credits to add or, as in -30, to take.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+) -> None:
+    """Correct an account's balance, up or down; never below zero."""
+    target = find_target()
+    answer = call(
+        "POST",
+        f"{target['TAPE_URL']}/v1/admin/credits/adjustments",
+        target["TAPE_ADMIN_KEY"],
+        body={"account_id": account, "amount_credits": amount, "reason": reason},
+        headers={"Idempotency-Key": str(uuid4())},
+    )
+    balance = answer.get("balance_after")
+    console.print(
+        f"{account} was corrected by {amount:+d} credits"
+        + (f"; its balance is {balance}" if balance is not None else "; the ledger will decide")
+    )
+
+
+@credits_app.command("refund")
+def refund_job(
+    job: Annotated[str, typer.Argument(help="The generation's id.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")],
+) -> None:
+    """Give back the whole price of a job that kept it, once, within 30 days of its end."""
+    target = find_target()
+    answer = call(
+        "POST",
+        f"{target['TAPE_URL']}/v1/admin/generations/{quote(job, safe='')}/refund",
+        target["TAPE_ADMIN_KEY"],
+        body={"reason": reason},
+        headers={"Idempotency-Key": str(uuid4())},
+    )
+    if answer["status"] == "requested":
+        console.print(f"the refund of {job} is requested; the ledger will decide")
+        return
+    console.print(
+        f"{answer['account_id']} was given back {answer['amount_credits']} credits for {job}; "
+        f"its balance is {answer['balance_after']}"
     )
 
 

@@ -32,10 +32,12 @@ class Target:
 
 def save_target(folder: Path, variables: dict[str, str]) -> None:
     """Write the variables of a system that runs from `folder`, for this user's eyes only."""
-    path = folder / ENVIRONMENT_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{ENVIRONMENT_FILE}.new"
     path.touch(mode=0o600)
     path.write_text(json.dumps(variables, indent=2) + "\n")
+    # In one step: whoever waits for the file may read it at once.
+    path.replace(folder / ENVIRONMENT_FILE)
 
 
 def find_target() -> Target:

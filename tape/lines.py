@@ -17,14 +17,22 @@ from schemas.generation import (
 )
 from schemas.ledger import (
     CancellationDeclined,
+    CreditChangeDeclined,
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
+    HandRefundDeclined,
     ReservationDeclined,
 )
-from schemas.requests import CreditAdjustmentRequested, CreditGrantRequested, GenerationRequested
+from schemas.requests import (
+    CreditAdjustmentRequested,
+    CreditGrantRequested,
+    GenerationRequested,
+    HandRefundRequested,
+)
 
 _COLOUR_BY_WORD = {
     "Failed": "red",
@@ -32,6 +40,7 @@ _COLOUR_BY_WORD = {
     "Declined": "red",
     "Refused": "red",
     "Refunded": "yellow",
+    "ByHand": "yellow",
     "Cancelled": "yellow",
     "Completed": "green",
     "Settled": "green",
@@ -63,11 +72,21 @@ def describe(event: Event) -> str:
             return f"{s.model} {size}: {_quote(private.prompt)}"
         case CreditGrantRequested() | CreditAdjustmentRequested():
             return f"{event.amount_credits:+d} credits by {event.requested_by}: {event.reason}"
+        case HandRefundRequested():
+            return f"by {event.requested_by}: {event.reason}"
+        case CreditsRefundedByHand():
+            amount, balance = event.amount_credits, event.balance_after
+            return f"+{amount} credits by {event.refunded_by}, balance {balance}: {event.reason}"
         case CreditsGranted() | CreditsAdjusted():
             return f"{event.amount_credits:+d} credits, balance {event.balance_after}"
         case CreditsReserved(price_credits=price, balance_after=balance):
             return f"-{price} credits, balance {balance}"
-        case ReservationDeclined(code=code) | CancellationDeclined(code=code):
+        case (
+            ReservationDeclined(code=code)
+            | CancellationDeclined(code=code)
+            | CreditChangeDeclined(code=code)
+            | HandRefundDeclined(code=code)
+        ):
             return code
         case CreditsSettled(price_credits=price):
             return f"{price} credits kept, {event.outcome}"

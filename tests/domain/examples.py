@@ -8,6 +8,7 @@ from domain.ledger_commands import (
     CloseCancelledJob,
     CloseFailedJob,
     GrantCredits,
+    RefundByHand,
     RequestCancellation,
     ReserveCredits,
     SettleJob,
@@ -17,13 +18,19 @@ from schemas.generation import StoredMedia
 from schemas.ledger import (
     CancellationAccepted,
     CancellationDeclined,
+    ChangeDeclineCode,
+    CreditChangeDeclined,
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
     DeclineCode,
     FirstAnswer,
+    FirstChange,
+    HandRefundDeclined,
+    RefundDeclineCode,
     ReservationDeclined,
 )
 from schemas.requests import PrivatePrompt, VideoSettings
@@ -118,13 +125,36 @@ def grant(
 
 
 def adjust(
-    amount_credits: int, *, account_id: str = ALICE, key: str = "adjust", at: datetime = AT
+    amount_credits: int,
+    *,
+    account_id: str = ALICE,
+    reason: str = "a mistake",
+    key: str = "adjust",
+    at: datetime = AT,
 ) -> AdjustCredits:
     return AdjustCredits(
         account_id=account_id,
         amount_credits=amount_credits,
-        reason="a mistake",
+        reason=reason,
         adjusted_by="admin",
+        idempotency_key=key,
+        at=at,
+    )
+
+
+def refund_by_hand(
+    number: int = 1,
+    *,
+    account_id: str = ALICE,
+    reason: str = "a bad clip",
+    key: str = "refund",
+    at: datetime = AT,
+) -> RefundByHand:
+    return RefundByHand(
+        account_id=account_id,
+        job_id=job_id(number),
+        reason=reason,
+        refunded_by="admin",
         idempotency_key=key,
         at=at,
     )
@@ -183,7 +213,6 @@ def adjusted(
     sequence: int,
     balance_after: int,
     amount_credits: int,
-    requested_credits: int | None = None,
     *,
     key: str = "adjust",
     at: datetime = AT,
@@ -194,11 +223,78 @@ def adjusted(
         sequence=sequence,
         balance_after=balance_after,
         amount_credits=amount_credits,
-        requested_credits=amount_credits if requested_credits is None else requested_credits,
         reason="a mistake",
         adjusted_by="admin",
         idempotency_key=key,
     )
+
+
+def change_declined(
+    sequence: int,
+    balance_after: int,
+    code: ChangeDeclineCode,
+    *,
+    details: dict[str, str | int | float | bool | tuple[str | int | float | bool, ...]]
+    | None = None,
+    first_change: FirstChange | None = None,
+    at: datetime = AT,
+) -> CreditChangeDeclined:
+    return CreditChangeDeclined(
+        account_id=ALICE,
+        occurred_at=at,
+        sequence=sequence,
+        balance_after=balance_after,
+        code=code,
+        details=details or {},
+        first_change=first_change,
+    )
+
+
+def refunded_by_hand(
+    sequence: int = 4,
+    balance_after: int = 100,
+    number: int = 1,
+    *,
+    amount_credits: int = 40,
+    key: str = "refund",
+    at: datetime = AT,
+) -> CreditsRefundedByHand:
+    return CreditsRefundedByHand(
+        account_id=ALICE,
+        occurred_at=at,
+        sequence=sequence,
+        balance_after=balance_after,
+        job_id=job_id(number),
+        amount_credits=amount_credits,
+        transaction_type="hand_refund_video_generation",
+        reason="a bad clip",
+        refunded_by="admin",
+        idempotency_key=key,
+    )
+
+
+def refund_declined(
+    sequence: int,
+    balance_after: int,
+    code: RefundDeclineCode,
+    number: int = 1,
+    *,
+    first_change: FirstChange | None = None,
+    at: datetime = AT,
+) -> HandRefundDeclined:
+    return HandRefundDeclined(
+        account_id=ALICE,
+        occurred_at=at,
+        sequence=sequence,
+        balance_after=balance_after,
+        job_id=job_id(number),
+        code=code,
+        first_change=first_change,
+    )
+
+
+def first_change(amount_credits: int, balance_after: int) -> FirstChange:
+    return FirstChange(amount_credits=amount_credits, balance_after=balance_after, changed_at=AT)
 
 
 def reserved(

@@ -14,6 +14,7 @@ from schemas.generation import (
     GenerationPolled,
     GenerationSubmitted,
     PrivateMedia,
+    ProviderCancellation,
     StoredMedia,
     SubmissionIntended,
     SubmissionRefused,
@@ -21,6 +22,8 @@ from schemas.generation import (
 from tests.domain.examples import ALICE, AT, BUSY, MEDIA, SECOND, job_id
 
 OPERATION = "models/veo/operations/1"
+# Four seconds of Veo 3.1.
+COST_MICRO_DOLLARS = 1_600_000
 SOURCE = "https://provider.example/files/1"
 
 
@@ -69,7 +72,7 @@ def downloading(at: datetime = AT, video_id: str | None = None) -> DownloadStart
 
 def completed(at: datetime = AT, media: StoredMedia = MEDIA) -> GenerationCompleted:
     return GenerationCompleted(
-        **_job(at), media=media, provider="google", cost_micro_dollars=1_600_000
+        **_job(at), media=media, provider="google", cost_micro_dollars=COST_MICRO_DOLLARS
     )
 
 
@@ -106,6 +109,13 @@ def failed(
 
 
 def cancelled(
-    *, submitted: bool, at: datetime = AT, requested_by: str = "owner"
+    answer: ProviderCancellation | None = None, *, at: datetime = AT, requested_by: str = "owner"
 ) -> GenerationCancelled:
-    return GenerationCancelled(**_job(at), submitted=submitted, requested_by=requested_by)
+    """End a job by its owner's wish: without an answer it was never submitted."""
+    return GenerationCancelled(
+        **_job(at),
+        submitted=answer is not None,
+        requested_by=requested_by,
+        provider_cancellation=answer,
+        cost_micro_dollars=COST_MICRO_DOLLARS if answer is not None else None,
+    )

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from domain import ledger
 from domain.ledger_commands import LedgerCommand
-from domain.ledger_state import Account, KeyUse, LedgerSlice, Policy, Reservation, slice_keys
+from domain.ledger_state import (
+    Account,
+    EndedJob,
+    KeyUse,
+    LedgerSlice,
+    Policy,
+    Reservation,
+    slice_keys,
+)
 from schemas.ledger import LedgerEvent
 
 
@@ -14,6 +22,7 @@ class Book:
     accounts: Mapping[str, Account] = field(default_factory=dict)
     reservations: Mapping[tuple[str, str], Reservation] = field(default_factory=dict)
     key_uses: Mapping[tuple[str, str], KeyUse] = field(default_factory=dict)
+    ended: Mapping[tuple[str, str], EndedJob] = field(default_factory=dict)
 
     def page(self, subject: LedgerCommand | LedgerEvent) -> LedgerSlice:
         keys = slice_keys(subject)
@@ -25,6 +34,7 @@ class Book:
             key_use=self.key_uses.get((keys.account_id, keys.idempotency_key))
             if keys.idempotency_key
             else None,
+            ended=self.ended.get((keys.account_id, keys.job_id)) if keys.job_id else None,
         )
 
 
@@ -42,7 +52,10 @@ def evolve(book: Book, event: LedgerEvent) -> Book:
         reservations.pop((keys.account_id, keys.job_id), None)
         if page.reservation is not None:
             reservations[keys.account_id, keys.job_id] = page.reservation
+    ended = dict(book.ended)
+    if keys.job_id is not None and page.ended is not None:
+        ended[keys.account_id, keys.job_id] = page.ended
     key_uses = dict(book.key_uses)
     if keys.idempotency_key is not None and page.key_use is not None:
         key_uses[keys.account_id, keys.idempotency_key] = page.key_use
-    return Book({**book.accounts, keys.account_id: page.account}, reservations, key_uses)
+    return Book({**book.accounts, keys.account_id: page.account}, reservations, key_uses, ended)

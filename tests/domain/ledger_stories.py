@@ -22,6 +22,7 @@ from tests.domain.examples import (
     close_cancelled,
     close_failed,
     grant,
+    refund_by_hand,
     reserve,
     settle,
     video,
@@ -31,7 +32,7 @@ from tests.domain.ledger_book import Book, decide, evolve
 ACCOUNTS = (ALICE, "bob")
 POLICY = Policy(active_jobs_max=2)
 _KEYS = st.sampled_from(("k1", "k2", "k3"))
-_WAITS = st.sampled_from((0 * SECOND, SECOND, MINUTE, 36 * HOUR, 72 * HOUR - TICK, 72 * HOUR))
+_WAITS = st.sampled_from((TICK, SECOND, MINUTE, 36 * HOUR, 72 * HOUR - TICK, 72 * HOUR))
 _SETTINGS = st.sampled_from((video(4), video(6), video(8), video(5), video(model="sora-9")))
 
 
@@ -64,6 +65,7 @@ def commands(draw: st.DrawFn, length_max: int = 20) -> list[LedgerCommand]:
                     "adjust",
                     "end",
                     "end",
+                    "refund",
                     "cancel",
                     "again",
                 )
@@ -100,7 +102,14 @@ def commands(draw: st.DrawFn, length_max: int = 20) -> list[LedgerCommand]:
                 close_cancelled(number, submitted=False, account_id=by, at=at),
             )
             cancellation = cancel(number, account_id=by, at=at)
-            made.append(draw(st.sampled_from(ends)) if kind == "end" else cancellation)
+            refund = refund_by_hand(number, account_id=by, key=draw(_KEYS), at=at)
+            made.append(
+                draw(st.sampled_from(ends))
+                if kind == "end"
+                else refund
+                if kind == "refund"
+                else cancellation
+            )
     return made
 
 

@@ -22,6 +22,7 @@ from domain.generation_commands import (
     BeginSubmission,
     CancelJob,
     CheckDeadline,
+    RecordCancellation,
     RecordMedia,
     RecordMediaFailure,
     RecordOutput,
@@ -36,6 +37,7 @@ from domain.generation_commands import (
 from domain.generation_state import Limits
 from schemas.base import Detail
 from schemas.failure import Failure
+from schemas.generation import ProviderCancellation
 from tests.domain.examples import (
     AT,
     BUSY,
@@ -358,13 +360,45 @@ def test_a_download_has_ten_minutes_of_its_own():
 # Cancellation.
 
 
-@pytest.mark.parametrize("start", [processing(), in_download()])
-def test_a_job_cancelled_after_its_submission_ends_as_submitted(start):
-    """C28."""
-    start.when(CancelJob(AT)).then()
-    start.given(cancellation_accepted(requested_by="admin")).when(CancelJob(AT)).then(
-        cancelled(submitted=True, requested_by="admin")
+ANSWERS: tuple[ProviderCancellation, ...] = ("accepted", "too_late", "not_offered", "unreachable")
+
+
+def cancelling():
+    return processing().given(cancellation_accepted(requested_by="admin"))
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_a_job_cancelled_after_its_submission_ends_with_the_providers_answer(answer):
+    """C28, S1-24."""
+    cancelling().when(CancelJob(AT)).then()
+    cancelling().when(RecordCancellation(AT, answer)).then(cancelled(answer, requested_by="admin"))
+
+
+def test_an_answer_to_a_cancellation_nobody_asked_for_ends_nothing():
+    processing().when(RecordCancellation(AT, "accepted")).then()
+
+
+def test_a_job_cancelled_while_it_is_downloaded_ends_at_once():
+    """There is nothing left for the provider to stop."""
+    in_download().when(CancelJob(AT)).then()
+    in_download().given(cancellation_accepted(requested_by="admin")).when(CancelJob(AT)).then(
+        cancelled("too_late", requested_by="admin")
     )
+
+
+def test_output_that_comes_before_the_answer_to_the_cancellation_is_not_fetched():
+    """I40."""
+    cancelling().when(RecordOutput(AT, SOURCE)).then(cancelled("too_late", requested_by="admin"))
+    cancelling().when(RecordOutput(DEADLINE, SOURCE)).then(failed(timed_out(15 * MINUTE), DEADLINE))
+
+
+def test_a_cancelled_job_that_fails_or_is_overdue_first_ends_so():
+    cancelling().when(RecordRefusal(AT, ("violence",))).then(failed(safety_blocked(("violence",))))
+    cancelling().when(CheckDeadline(DEADLINE)).then(failed(timed_out(15 * MINUTE), DEADLINE))
+
+
+def test_a_cancelled_job_is_followed_until_the_provider_has_answered():
+    cancelling().when(RecordPoll(AT, "running", 50)).then(polled(50))
 
 
 # A refusal, with what the provider says of it.
@@ -395,11 +429,12 @@ EVERY_COMMAND = (
     RecordTrouble(AT, BROKEN_STEP),
     CheckDeadline(AT + 60 * MINUTE),
     CancelJob(AT),
+    RecordCancellation(AT, "accepted"),
 )
 ENDS = (
     completed(),
     failed(FULL_STORE),
-    cancelled(submitted=True),
+    cancelled("accepted"),
 )
 
 

@@ -17,6 +17,7 @@ from domain.generation_commands import (
     BeginSubmission,
     CancelJob,
     CheckDeadline,
+    RecordCancellation,
     RecordSubmission,
     RecordSubmissionFault,
     RecoverSubmission,
@@ -212,21 +213,19 @@ def test_the_deadline_waits_for_an_answer_that_is_owed():
 def test_a_job_cancelled_before_its_submission_is_never_submitted():
     """I40, C28."""
     start = given(reserved(), cancellation_accepted(requested_by="admin"))
-    start.when(CancelJob(AT)).then(cancelled(submitted=False, requested_by="admin"))
-    start.given(cancelled(submitted=False)).when(BeginSubmission(AT)).then()
+    start.when(CancelJob(AT)).then(cancelled(requested_by="admin"))
+    start.given(cancelled()).when(BeginSubmission(AT)).then()
 
 
 def test_a_job_cancelled_between_two_attempts_is_not_submitted_again():
     given(reserved(), intended(), refused(), cancellation_accepted()).when(CancelJob(AT)).then(
-        cancelled(submitted=False)
+        cancelled()
     )
 
 
 def test_a_place_that_comes_free_for_a_cancelled_job_ends_it_without_a_call():
     """I40: no new outside effect starts after a cancellation."""
-    given(reserved(), cancellation_accepted()).when(BeginSubmission(AT)).then(
-        cancelled(submitted=False)
-    )
+    given(reserved(), cancellation_accepted()).when(BeginSubmission(AT)).then(cancelled())
 
 
 def test_nobody_is_cancelled_unasked():
@@ -241,17 +240,16 @@ def test_a_job_cancelled_during_its_submission_waits_for_the_answer():
     submitting_cancelled().when(CancelJob(AT)).then()
 
 
-def test_a_job_cancelled_during_its_submission_ends_when_it_was_submitted():
-    submitting_cancelled().when(RecordSubmission(AT, 1, OPERATION)).then(
-        submitted(), cancelled(submitted=True)
-    )
+def test_a_job_cancelled_during_its_submission_is_followed_until_the_provider_was_told():
+    """C28: its operation must be known before it can be stopped."""
+    start = submitting_cancelled()
+    start.when(RecordSubmission(AT, 1, OPERATION)).then(submitted())
+    start.given(submitted()).when(RecordCancellation(AT, "accepted")).then(cancelled("accepted"))
 
 
 @pytest.mark.parametrize("fault", [BUSY, REJECTED, BROKEN])
 def test_a_job_cancelled_during_its_submission_ends_free_when_nothing_was_started(fault):
-    submitting_cancelled().when(RecordSubmissionFault(AT, 1, fault)).then(
-        cancelled(submitted=False)
-    )
+    submitting_cancelled().when(RecordSubmissionFault(AT, 1, fault)).then(cancelled())
 
 
 def test_a_job_cancelled_during_a_submission_nobody_knows_of_fails_and_is_given_back():

@@ -4,10 +4,9 @@ from functools import partial
 
 import pytest
 
-from domain import ledger
+from domain import ledger, ledger_closing
 from domain.catalogue import CATALOGUE
-from domain.ledger import is_expired
-from domain.ledger_state import KeyUse, LedgerSlice, Policy, Reservation, slice_keys
+from domain.ledger_state import KeyUse, LedgerSlice, Policy, Reservation, is_expired, slice_keys
 from schemas.ledger import FirstAnswer
 from schemas.requests import VideoSettings
 from tests.domain.examples import (
@@ -347,7 +346,7 @@ def test_a_command_names_the_records_it_concerns():
         slice_keys("alice")
 
 
-@pytest.mark.parametrize("answer", [ledger.decide, ledger._close])
+@pytest.mark.parametrize("answer", [ledger.decide, ledger_closing.close])
 def test_something_that_is_no_command_is_a_bug(answer):
     page = LedgerSlice(reservation=Reservation(40, "video_4s_generation", AT))
     with pytest.raises(AssertionError):

@@ -8,15 +8,16 @@ from tests.domain.examples import (
     TICK,
     adjust,
     adjusted,
-    declined,
+    change_declined,
+    first_change,
     grant,
     granted,
-    reserve,
     reserved,
 )
 from tests.domain.ledger_book import Book, decide, evolve
 from tests.spec import Spec
 
+LATER = AT + TICK
 given = Spec(Book(), decide, evolve).given
 
 
@@ -25,15 +26,33 @@ def test_a_grant_adds_to_what_is_there():
     given(granted(1, 100)).when(grant(1, key="second")).then(granted(2, 101, 1, key="second"))
 
 
-def test_a_grant_is_made_once_however_often_it_is_asked_for():
-    """I14: the same key, whatever the amount."""
+def test_a_grant_asked_for_again_is_answered_with_what_the_first_one_came_to():
+    """I12, I14: whatever has happened to the balance meanwhile."""
+    first = first_change(100, 100)
+    given(granted(1, 100)).when(grant(100, at=LATER)).then(
+        change_declined(2, 100, "IDEMPOTENT_REPLAY", first_change=first, at=LATER)
+    )
+    given(granted(1, 100), reserved()).when(grant(100, at=LATER)).then(
+        change_declined(3, 60, "IDEMPOTENT_REPLAY", first_change=first, at=LATER)
+    )
+
+
+def test_a_request_by_hand_that_is_delivered_twice_leads_to_nothing():
+    """I14: the very same, to its moment."""
     given(granted(1, 100)).when(grant(100)).then()
-    given(granted(1, 100)).when(grant(999)).then()
+    given(granted(1, 100), adjusted(2, 93, -7)).when(adjust(-7)).then()
+
+
+def test_a_grants_key_with_another_body_is_refused():
+    """S2-20."""
+    given(granted(1, 100)).when(grant(999)).then(change_declined(2, 100, "IDEMPOTENCY_KEY_REUSED"))
 
 
 def test_a_grants_key_is_free_again_after_72_hours():
     late, later = AT + 72 * HOUR - TICK, AT + 72 * HOUR
-    given(granted(1, 100)).when(grant(at=late)).then()
+    given(granted(1, 100)).when(grant(at=late)).then(
+        change_declined(2, 100, "IDEMPOTENT_REPLAY", first_change=first_change(100, 100), at=late)
+    )
     given(granted(1, 100)).when(grant(at=later)).then(granted(2, 200, 100, at=later))
 
 
@@ -46,30 +65,42 @@ def test_a_correction_may_take_everything_that_is_there():
     given(granted(1, 100)).when(adjust(-100)).then(adjusted(2, 0, -100))
 
 
-def test_a_correction_takes_no_more_than_is_there_and_says_what_was_asked():
+def test_a_correction_that_would_go_below_zero_takes_nothing_and_says_what_is_missing():
     """I03."""
-    given(granted(1, 100)).when(adjust(-101)).then(adjusted(2, 0, -100, -101))
-    given().when(adjust(-5)).then(adjusted(1, 0, 0, -5))
+    short = {"requested": -101, "available": 100, "shortfall": 1}
+    given(granted(1, 100)).when(adjust(-101)).then(
+        change_declined(2, 100, "BALANCE_TOO_LOW", details={**short})
+    )
+    short = {"requested": -5, "available": 0, "shortfall": 5}
+    given().when(adjust(-5)).then(change_declined(1, 0, "BALANCE_TOO_LOW", details={**short}))
 
 
 def test_a_correction_never_touches_what_a_job_has_reserved():
-    given(granted(1, 100), reserved()).when(adjust(-100)).then(adjusted(3, 0, -60, -100))
+    short = {"requested": -61, "available": 60, "shortfall": 1}
+    one_active = given(granted(1, 100), reserved())
+    one_active.when(adjust(-61)).then(change_declined(3, 60, "BALANCE_TOO_LOW", details={**short}))
+    one_active.when(adjust(-60)).then(adjusted(3, 0, -60))
+
+
+def test_a_correction_that_was_refused_leaves_its_key_free():
+    refused = change_declined(1, 0, "BALANCE_TOO_LOW")
+    given(refused, granted(2, 100)).when(adjust(-5)).then(adjusted(3, 95, -5))
 
 
 def test_a_correction_is_made_once():
-    given(granted(1, 100), adjusted(2, 93, -7)).when(adjust(-7)).then()
+    given(granted(1, 100), adjusted(2, 93, -7)).when(adjust(-7, at=LATER)).then(
+        change_declined(3, 93, "IDEMPOTENT_REPLAY", first_change=first_change(-7, 93), at=LATER)
+    )
+    given(granted(1, 100), adjusted(2, 93, -7)).when(adjust(-8)).then(
+        change_declined(3, 93, "IDEMPOTENCY_KEY_REUSED")
+    )
 
 
 def test_a_key_names_one_grant_or_one_correction_not_both():
-    given(granted(1, 100)).when(adjust(-7, key="grant")).then()
-    given(granted(1, 100), adjusted(2, 93, -7)).when(grant(5, key="adjust")).then()
-
-
-def test_a_correction_that_took_nothing_leaves_a_job_unaffordable():
-    given(adjusted(1, 0, 0, -5)).when(reserve()).then(
-        declined(
-            "INSUFFICIENT_CREDITS",
-            balance_after=0,
-            details={"required": 40, "available": 0, "shortfall": 40},
-        )
+    """Even of the same amount and for the same reason."""
+    given(granted(1, 100)).when(adjust(100, key="grant", reason="bought")).then(
+        change_declined(2, 100, "IDEMPOTENCY_KEY_REUSED")
+    )
+    given(granted(1, 100), adjusted(2, 93, -7)).when(grant(5, key="adjust")).then(
+        change_declined(3, 93, "IDEMPOTENCY_KEY_REUSED")
     )

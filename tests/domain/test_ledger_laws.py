@@ -11,12 +11,16 @@ from domain.ledger_state import IDEMPOTENCY_LIFE
 from schemas.ledger import (
     CancellationAccepted,
     CancellationDeclined,
+    CreditChangeDeclined,
     CreditsAdjusted,
     CreditsGranted,
     CreditsRefunded,
+    CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
     FirstAnswer,
+    FirstChange,
+    HandRefundDeclined,
     LedgerEvent,
     ReservationDeclined,
 )
@@ -25,6 +29,7 @@ from tests.domain.ledger_book import Book, decide, evolve
 from tests.domain.ledger_stories import POLICY, by_account, commands, played
 
 Story = list[LedgerCommand]
+DECLINES = (ReservationDeclined, CreditChangeDeclined, HandRefundDeclined)
 
 
 def amount(event: LedgerEvent) -> int:
@@ -35,6 +40,8 @@ def amount(event: LedgerEvent) -> int:
         case CreditsReserved(price_credits=price):
             return -price
         case CreditsRefunded(amount_credits=credits):
+            return credits
+        case CreditsRefundedByHand(amount_credits=credits):
             return credits
         case _:
             return 0
@@ -68,6 +75,8 @@ def test_what_was_granted_is_available_reserved_or_settled_after_every_event(sto
                     open_prices[owner][event.job_id] = event.price_credits
                 case CreditsSettled():
                     settled[owner] += open_prices[owner].pop(event.job_id)
+                case CreditsRefundedByHand(amount_credits=credits):
+                    settled[owner] -= credits
                 case CreditsRefunded():
                     del open_prices[owner][event.job_id]
                 case _:
@@ -93,9 +102,10 @@ def test_what_was_granted_is_available_reserved_or_settled_after_every_event(sto
 
 @whatever(story=commands())
 def test_a_job_is_charged_once_by_the_catalogue_and_closed_once_with_the_same_price(story: Story):
-    """I04, I05, I06, I08, I14, I20."""
+    """I04, I05, I06, I08, I14, I20; and given back by hand once, after it was kept."""
     prices: dict[str, int] = {}
     closed: set[str] = set()
+    kept: set[str] = set()
     for step in played(story):
         for event in step.events:
             match event:
@@ -110,6 +120,11 @@ def test_a_job_is_charged_once_by_the_catalogue_and_closed_once_with_the_same_pr
                     assert event.job_id not in closed
                     assert credits == prices[event.job_id]
                     closed.add(event.job_id)
+                    if isinstance(event, CreditsSettled):
+                        kept.add(event.job_id)
+                case CreditsRefundedByHand(amount_credits=credits):
+                    assert credits == prices[event.job_id]
+                    kept.remove(event.job_id)
                 case CancellationAccepted():
                     assert event.job_id in prices
                     assert event.job_id not in closed
@@ -136,6 +151,30 @@ def test_a_key_buys_one_job_within_its_life_and_repeats_get_its_first_answer(sto
                     price_credits=answer.price_credits,
                     balance_after=answer.balance_after,
                     reserved_at=answer.occurred_at,
+                )
+
+
+@whatever(story=commands())
+def test_a_key_changes_credits_once_within_its_life_and_repeats_get_what_it_came_to(story: Story):
+    """I12, I14."""
+    first: dict[tuple[str, str], CreditsGranted | CreditsAdjusted | CreditsRefundedByHand] = {}
+    for step in played(story):
+        for event in step.events:
+            key = (event.account_id, getattr(step.command, "idempotency_key", ""))
+            if isinstance(event, CreditsGranted | CreditsAdjusted | CreditsRefundedByHand):
+                earlier = first.get(key)
+                if earlier is not None:
+                    assert event.occurred_at >= earlier.occurred_at + IDEMPOTENCY_LIFE
+                first[key] = event
+            elif (
+                isinstance(event, CreditChangeDeclined | HandRefundDeclined)
+                and event.code == "IDEMPOTENT_REPLAY"
+            ):
+                made = first[key]
+                assert event.first_change == FirstChange(
+                    amount_credits=made.amount_credits,
+                    balance_after=made.balance_after,
+                    changed_at=made.occurred_at,
                 )
 
 
@@ -173,7 +212,7 @@ def test_the_same_command_again_gives_nothing_or_the_same_refusal(story: Story):
         again = decide(step.after, step.command, POLICY)
         if isinstance(step.command, RequestCancellation):
             assert [type(event) for event in again] == [CancellationDeclined]
-        elif step.events and isinstance(step.events[0], ReservationDeclined):
+        elif step.events and isinstance(step.events[0], DECLINES):
             (first,) = step.events
             assert again == (first.model_copy(update={"sequence": first.sequence + 1}),)
         else:

@@ -5,82 +5,46 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import reduce
 from typing import Any
 from uuid import UUID, uuid4
 
-from domain.ledger import decide, evolve
-from domain.ledger_commands import GrantCredits, LedgerCommand, RequestCancellation, ReserveCredits
-from domain.ledger_state import Account, KeyUse, LedgerSlice, Reservation
 from ingress.decisions import Waiting, WaitingRoom
 from ingress.history import HistoryAsked
 from ingress.ports import BrokerUnavailable
-from ingress.rows import AccountRow, GenerationRow, KeyRow, Page, Role, TransactionRow
+from ingress.rows import (
+    AccountRow,
+    GenerationRow,
+    JobCostRow,
+    KeyRow,
+    Page,
+    Role,
+    TransactionRow,
+)
+from processors.ledger import LedgerProgram
 from runtime.database import DatabaseUnavailable
-from schemas.base import Event
-from schemas.envelope import Cause, Envelope
-from schemas.requests import CancellationRequested, CreditGrantRequested, GenerationRequested
+from runtime.event_log.states import Overlay, States
+from runtime.settings import Settings
+from schemas.envelope import Envelope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 class FakeLedger:
-    """The real rules over a dictionary; `silent` for a ledger that is not running."""
+    """The real ledger over a dictionary; `silent` for one that is not running."""
 
     def __init__(self) -> None:
         self.silent = False
-        self._accounts: dict[str, Account] = {}
-        self._jobs: dict[str, Reservation | None] = {}
-        self._keys: dict[tuple[str, str], KeyUse | None] = {}
+        self._program = LedgerProgram(Settings())
+        self._states = States()
 
     def answer(self, asked: Envelope) -> Envelope | None:
-        command = _command(asked.event)
-        account_id = command.account_id
-        job_id = getattr(command, "job_id", "")
-        key = (account_id, getattr(command, "idempotency_key", ""))
-        before = LedgerSlice(
-            self._accounts.get(account_id, Account()), self._jobs.get(job_id), self._keys.get(key)
-        )
-        events = decide(before, command)
-        if self.silent or not events:
+        if self.silent:
             return None
-        after = reduce(evolve, events, before)
-        self._accounts[account_id] = after.account
-        self._jobs[job_id] = after.reservation
-        self._keys[key] = after.key_use
-        return Cause.of(asked).envelop(events[0], 0, "/tapeworks/ledger")
-
-
-def _command(event: Event) -> LedgerCommand:
-    match event:
-        case GenerationRequested():
-            return ReserveCredits(
-                account_id=event.account_id,
-                job_id=event.job_id,
-                settings=event.settings,
-                prompt=event.private,
-                idempotency_key=event.idempotency_key,
-                body_sha256=event.body_sha256,
-                at=event.occurred_at,
-            )
-        case CreditGrantRequested():
-            return GrantCredits(
-                account_id=event.account_id,
-                amount_credits=event.amount_credits,
-                reason=event.reason,
-                granted_by=event.requested_by,
-                idempotency_key=event.idempotency_key,
-                at=event.occurred_at,
-            )
-        case CancellationRequested():
-            return RequestCancellation(
-                account_id=event.account_id,
-                job_id=event.job_id,
-                requested_by=event.requested_by,
-                at=event.occurred_at,
-            )
-        case _:
-            raise AssertionError(f"the ingress never publishes {type(event).__name__}")
+        overlay = Overlay(self._states)
+        answers = self._program.decide_event(asked, overlay)
+        overlay.keep()
+        overlay.commit()
+        return answers[0] if answers else None
 
 
 class FakeDecisions:
@@ -149,6 +113,7 @@ class FakeReadModel:
         self.away = False
         self.rows: list[tuple[str, GenerationRow]] = []
         self.histories_asked: list[HistoryAsked] = []
+        self.costs: list[JobCostRow] = []
         self.accounts: dict[str, AccountRow] = {}
         self.movements: list[tuple[str, TransactionRow]] = []
         self.known_keys: dict[bytes, KeyRow] = {}
@@ -195,6 +160,10 @@ class FakeReadModel:
     ) -> list[GenerationRow]:
         page = await self.generations(account_id, HistoryAsked())
         return [row for row in page.rows if str(row.job_id) in job_ids]
+
+    async def job_cost(self, job_id: str) -> JobCostRow | None:
+        self._here()
+        return next((row for row in self.costs if str(row.job_id) == job_id), None)
 
     async def offsets(self, partition: int) -> dict[str, int]:
         self._here()

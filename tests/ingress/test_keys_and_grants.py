@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import httpx
 import pytest
 
@@ -34,12 +36,29 @@ async def test_a_grant_without_a_key_is_named_by_its_request(
     )
 
 
-async def test_a_repeated_grant_adds_nothing(admin: httpx.AsyncClient):
+async def test_a_repeated_grant_is_answered_as_the_first_was_and_adds_nothing(
+    world: World, admin: httpx.AsyncClient
+):
+    """I12, S2-14."""
+    headers = {"Idempotency-Key": "once"}
+    first = await admin.post(GRANTS, json=GRANT, headers=headers)
+    world.now += timedelta(seconds=1)
+    repeated = await admin.post(GRANTS, json=GRANT, headers=headers)
+    assert (repeated.status_code, repeated.content) == (first.status_code, first.content)
+    assert repeated.headers["X-Idempotent-Replay"] == "true"
+    assert "X-Idempotent-Replay" not in first.headers
+    assert (await admin.post(GRANTS, json=GRANT)).json()["balance_after"] == 200
+
+
+@pytest.mark.parametrize("change", [{"amount_credits": 99}, {"reason": "another"}])
+async def test_a_grants_key_with_another_body_is_422(
+    admin: httpx.AsyncClient, change: dict[str, object]
+):
+    """S2-20."""
     headers = {"Idempotency-Key": "once"}
     await admin.post(GRANTS, json=GRANT, headers=headers)
-    repeated = await admin.post(GRANTS, json=GRANT, headers=headers)
-    assert (repeated.status_code, repeated.json()["status"]) == (202, "requested")
-    assert (await admin.post(GRANTS, json=GRANT)).json()["balance_after"] == 200
+    refused = await admin.post(GRANTS, json={**GRANT, **change}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
 
 
 async def test_a_grant_while_the_broker_is_away_is_answered_503(

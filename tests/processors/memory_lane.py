@@ -15,6 +15,7 @@ from processors.generation import GenerationProgram, OpenJob, job_key
 from processors.job_calls import Outside
 from processors.job_runner import JobRunner
 from providers.protocol import (
+    CancelAnswer,
     Capabilities,
     FetchError,
     PollAnswer,
@@ -59,8 +60,8 @@ class ScriptedProvider:
         self.submissions: list[str] = []
         self.polls: list[str] = []
         self.cancels: list[str] = []
+        self.cancel_answers: list[CancelAnswer | Exception] = ["accepted"]
         self.can_cancel = False
-        self.cancel_error: Exception | None = None
         self.poll_renews_link = False
         self.fetches: list[str] = []
         self.before_submit_answer: Callable[[], AbstractAsyncContextManager[None]] | None = None
@@ -95,11 +96,11 @@ class ScriptedProvider:
         self.polls.append(operation_id)
         return _next(self.poll_answers)
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         del model
         self.cancels.append(operation_id)
-        if self.cancel_error is not None:
-            raise self.cancel_error
+        answer: CancelAnswer = _next(self.cancel_answers)
+        return answer
 
     @asynccontextmanager
     async def fetch(self, source: str) -> AsyncIterator[AsyncIterator[bytes]]:

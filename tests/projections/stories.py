@@ -14,6 +14,7 @@ from domain.ledger_commands import (
     CloseFailedJob,
     GrantCredits,
     LedgerCommand,
+    RefundByHand,
     ReserveCredits,
     SettleJob,
 )
@@ -93,6 +94,18 @@ class Story:
                 reason="correction",
                 adjusted_by="admin",
                 idempotency_key=f"adjust-{self._written}",
+                at=self.tick(),
+            )
+        )
+
+    def refund_by_hand(self, job: str, reason: str = "a bad clip") -> None:
+        self._decide(
+            RefundByHand(
+                account_id=self.owners[job],
+                job_id=job,
+                reason=reason,
+                refunded_by="admin",
+                idempotency_key=f"refund-{self._written}",
                 at=self.tick(),
             )
         )
@@ -184,7 +197,15 @@ class Story:
 
     def cancel(self, job: str, *, submitted: bool) -> None:
         who = self._who(job)
-        self.write(GenerationCancelled(**who, submitted=submitted, requested_by="owner"))
+        self.write(
+            GenerationCancelled(
+                **who,
+                submitted=submitted,
+                requested_by="owner",
+                provider_cancellation="accepted" if submitted else None,
+                cost_micro_dollars=3_200_000 if submitted else None,
+            )
+        )
         self._decide(
             CloseCancelledJob(
                 account_id=self.owners[job], job_id=job, submitted=submitted, at=self.tick()
@@ -201,6 +222,7 @@ class Story:
             self.slices.get((account, None), LedgerSlice()).account,
             self.slices.get((account, f"job {job}"), LedgerSlice()).reservation,
             self.slices.get((account, f"key {key}"), LedgerSlice()).key_use,
+            self.slices.get((account, f"job {job}"), LedgerSlice()).ended,
         )
         for event in ledger.decide(state, command):
             state = ledger.evolve(state, event)
@@ -232,8 +254,14 @@ def every_ending() -> Story:
     late = story.request("ada", "cancelled after")
     story.submit(late)
     story.cancel(late, submitted=True)
+    regretted = story.request("ada", "cancelled and refunded", seconds=4)
+    story.submit(regretted)
+    story.cancel(regretted, submitted=True)
+    story.refund_by_hand(regretted)
+    story.refund_by_hand(regretted)
     story.request("bob", "too dear")
     story.adjust("bob", -500)
+    story.adjust("bob", -50)
     story.grant("bob", 90)
     story.submit(story.request("bob", "under way"))
     return story

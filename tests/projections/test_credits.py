@@ -62,12 +62,28 @@ def test_s0_26_a_refund_is_positive_and_names_its_job():
 def test_a_correction_records_what_was_really_taken():
     story = Story()
     story.grant("bob", 50, reason="welcome")
-    story.adjust("bob", -500)
+    story.adjust("bob", -51)
+    story.adjust("bob", -50)
     rows = [t for t in map(transaction_of, ledger_of(story)) if t is not None]
     assert [(t.transaction_type, t.amount_credits, t.balance_after) for t in rows] == [
         ("credit_grant", 50, 50),
         ("credit_adjustment", -50, 0),
     ]
+
+
+def test_i01_a_refund_by_hand_is_one_movement_of_its_own_kind():
+    """Decision 0020; the second refund of one job moves nothing."""
+    rows = [
+        t
+        for t in map(transaction_of, ledger_of(every_ending()))
+        if t is not None and t.job_id == job_id("cancelled and refunded")
+    ]
+    assert [(t.transaction_type, t.amount_credits) for t in rows] == [
+        ("video_4s_generation", -40),
+        ("hand_refund_video_generation", 40),
+    ]
+    name = job_id("cancelled and refunded")
+    assert rows[1].description == f"Refund of generation {name} by hand: a bad clip"
 
 
 def test_i02_balances_chain_and_end_at_the_account():

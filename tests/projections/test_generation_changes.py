@@ -100,10 +100,27 @@ def test_i09_the_refund_brings_the_status_the_failure_and_the_credits_at_once():
     }
 
 
-def test_a_cancellation_shows_nothing_before_the_ledger_answered():
+def test_an_end_shows_nothing_before_the_ledger_answered():
+    """I09; what a cancelled job cost us is for administrators, and there at once."""
     for event in STORY.events[GENERATION]:
-        if isinstance(event, GenerationCancelled | GenerationFailed):
+        if isinstance(event, GenerationFailed):
             assert change_of(event) is None
+        elif isinstance(event, GenerationCancelled):
+            shown = change_of(event)
+            assert (shown is not None) == event.submitted
+            assert shown is None or (shown["status"], shown["cost_micro_dollars"]) == (
+                *("pending", 3_200_000),
+            )
+
+
+def test_a_refund_by_hand_changes_what_was_given_back_and_not_how_the_job_ended():
+    """Decision 0020."""
+    cancelled = ending("cancelled and refunded")
+    assert (cancelled["status"], cancelled["refunded_credits"]) == ("cancelled", 40)
+    story = every_ending()
+    story.refund_by_hand(job_id("done"))
+    delivered = row(*events_of(story), job=job_id("done"))
+    assert (delivered["status"], delivered["refunded_credits"]) == ("completed", 80)
 
 
 def test_a_job_cancelled_after_its_submission_shows_that_nothing_was_given_back():
@@ -113,7 +130,7 @@ def test_a_job_cancelled_after_its_submission_shows_that_nothing_was_given_back(
 
 def test_a_settlement_alone_completes_no_job():
     settled = [e for e in STORY.events[LEDGER] if isinstance(e, CreditsSettled)]
-    assert [change_of(e) is None for e in settled] == [True, False]
+    assert [change_of(e) is None for e in settled] == [True, False, False]
 
 
 def test_a_repeat_points_to_the_first_job_and_names_no_reason():
@@ -213,4 +230,4 @@ def test_a_batch_holds_one_change_per_job():
         decode(record.key, record.value, record.headers) for record in STORY.tape[GENERATION]
     ]
     changes = generation_changes(envelopes)
-    assert len(changes) == len({change["job_id"] for change in changes}) == 4
+    assert len(changes) == len({change["job_id"] for change in changes}) == 5

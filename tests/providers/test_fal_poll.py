@@ -143,10 +143,14 @@ async def test_a_status_that_fal_does_not_have_is_asked_again(fal, server, body)
     assert (await fault_of(fal, poll=SORA)).kind == "transient"
 
 
-@pytest.mark.parametrize("status", [200, 202, 400, 404])
-async def test_a_cancellation_is_asked_for_once(fal, server, status):
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(200, "accepted"), (202, "accepted"), (400, "too_late"), (404, "too_late")],
+)
+async def test_a_cancellation_is_asked_for_once_and_its_answer_told(fal, server, status, said):
+    """S1-24."""
     server.replies(answer(status, {"status": "CANCELLATION_REQUESTED"}))
-    await fal.cancel(SORA, REQUEST)
+    assert await fal.cancel(SORA, REQUEST) == said
     (request,) = server.received
     assert (request.method, request.target) == ("PUT", f"{SORA_PATH}/cancel")
     assert fal.capabilities(SORA).can_cancel

@@ -128,6 +128,6 @@ async def test_an_odd_operation_id_stays_within_the_path(veo, server):
 
 
 async def test_a_cancellation_sends_nothing_because_the_api_has_none(veo, server):
-    await veo.cancel("veo-3.1", OPERATION)
+    assert await veo.cancel("veo-3.1", OPERATION) == "not_offered"
     assert not veo.capabilities("veo-3.1").can_cancel
     assert server.received == []

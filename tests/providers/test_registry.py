@@ -95,7 +95,7 @@ async def test_a_provider_without_a_key_fails_orders_and_begins_nothing(settings
     with pytest.raises(FetchError):
         async with absent.fetch("https://x"):
             pass
-    await absent.cancel("sora-2-image", "request")
+    assert await absent.cancel("sora-2-image", "request") == "not_offered"
     for provider in providers.values():
         await provider.close()
     assert server.received == []

@@ -220,7 +220,7 @@ async def test_a_stored_video_elsewhere_is_not_followed(vertex, server):
 
 
 async def test_a_cancellation_sends_nothing_because_the_api_has_none(vertex, server):
-    await vertex.cancel(MODEL, OPERATION)
+    assert await vertex.cancel(MODEL, OPERATION) == "not_offered"
     assert not vertex.capabilities(MODEL).can_cancel
     assert server.received == []
 

@@ -18,7 +18,7 @@ def test_a_clean_log_keeps_every_invariant_and_each_was_looked_at():
     looked_at = {check.name: check.looked_at for check in report.checks}
     assert looked_at["sums"] == looked_at["chain"] == looked_at["sequence"] == 3
     assert looked_at["event_ids"] == 2 + 3 + 5
-    assert looked_at["ledger_state"] == 3  # the account and two idempotency keys
+    assert looked_at["ledger_state"] == 4  # the account, two idempotency keys, the ended job
 
 
 def test_the_totals_of_a_delivered_video_add_up():

@@ -3,7 +3,12 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.generation_commands import BeginSubmission, RecordOutput, RecordSubmission
+from domain.generation_commands import (
+    BeginSubmission,
+    RecordCancellation,
+    RecordOutput,
+    RecordSubmission,
+)
 from schemas.envelope import Cause
 from schemas.generation import GenerationCompleted, GenerationPolled, SubmissionIntended
 from schemas.ledger import CreditsRefunded
@@ -310,6 +315,7 @@ def test_a_cancelled_job_is_closed_by_the_rules_of_its_moment_C28():
     for job in ("j1", "j2"):
         world.cancel(job)
     world.run()
+    world.learn("j2", RecordCancellation(world.now, "accepted"))
     report = world.audit()
     assert violations(report) == {}
     assert report.totals.jobs_by_status == {"cancelled": 2}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.generation_commands import RecordCancellation
 from replay.audit import Audit
 from replay.partition_audit import PartitionAudit, View
 from replay.read_model_fold import RowComparison, RowKey, RowValues
@@ -159,6 +160,7 @@ def test_a_declined_and_a_cancelled_job_are_shown_as_such():
     world.submit("j1")
     world.cancel("j1")
     world.run()
+    world.learn("j1", RecordCancellation(world.now, "accepted"))
     rows = folded(world, EVERYTHING).expected_rows("generations", ["alice"])
     assert rows[uuid("j2"),] == ("alice", "rejected", None, None, None, None, None, None)
     assert rows[J1,][1:4] == ("cancelled", 40, 0)

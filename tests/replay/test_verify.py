@@ -48,7 +48,8 @@ async def test_a_system_at_rest_keeps_every_invariant(settings: Settings, world:
     report = await verified(settings, world)
     assert violations(report) == {}
     untouched = [check.name for check in report.checks if not check.looked_at]
-    assert untouched == ["generation_state", "dead_letters"]  # no open job, no broken record
+    # No refund by hand, no open job, no broken record.
+    assert untouched == ["hand_refunds", "generation_state", "dead_letters"]
     assert report.totals.jobs_by_status == {"completed": 1, "failed": 1}
     assert report.totals.events_by_topic == {
         topic: len(entries) for topic, entries in world.log.items()

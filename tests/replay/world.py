@@ -40,6 +40,7 @@ from schemas.requests import (
     CancellationRequested,
     CreditGrantRequested,
     GenerationRequested,
+    HandRefundRequested,
     PrivatePrompt,
     VideoSettings,
 )
@@ -113,6 +114,17 @@ class World:
             private=PrivatePrompt(prompt=f"prompt of {job}"),
         )
         self.ask(event, job)
+
+    def refund_by_hand(self, job: str, account_id: str = "alice", key: str = "refund") -> None:
+        event = HandRefundRequested(
+            account_id=account_id,
+            occurred_at=self.now,
+            job_id=uuid(job),
+            reason="test",
+            requested_by="admin",
+            idempotency_key=key,
+        )
+        self.ask(event, f"refund {job} {key} {len(self.log['requests'])}")
 
     def cancel(self, job: str, account_id: str = "alice") -> None:
         event = CancellationRequested(

@@ -15,6 +15,7 @@ from schemas.requests import (
     CreditAdjustmentRequested,
     CreditGrantRequested,
     GenerationRequested,
+    HandRefundRequested,
 )
 from tests.domain.examples import ALICE, AT, BODY, FOUR_SECONDS, PROMPT, job_id
 
@@ -93,6 +94,17 @@ def adjustment_requested(amount_credits: int) -> CreditAdjustmentRequested:
         reason="a mistake",
         requested_by="admin",
         idempotency_key="adjust",
+    )
+
+
+def hand_refund_requested(key: str = "refund") -> HandRefundRequested:
+    return HandRefundRequested(
+        account_id=ALICE,
+        occurred_at=AT,
+        job_id=job_id(),
+        reason="a bad clip",
+        requested_by="admin",
+        idempotency_key=key,
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from domain.generation_commands import (
     BeginSubmission,
     CheckDeadline,
+    RecordCancellation,
     RecordMedia,
     RecordOutput,
     RecordPoll,
@@ -148,7 +149,7 @@ def test_a_cancellation_is_the_cause_of_what_it_ends():
     batch = with_a_job()
     cancellation = arriving(cancellation_accepted(), "the story")
     (out,) = batch.envelope(cancellation)
-    assert out.event == cancelled(submitted=False)
+    assert out.event == cancelled()
     assert (out.causation_id, out.correlation_id) == (cancellation.event_id, "the story")
     assert batch.commit() == {KEY: None}
 
@@ -159,14 +160,23 @@ def test_a_cancellation_during_the_submission_is_remembered_until_the_answer():
     assert batch.event(cancellation_accepted(requested_by="admin")) == []
     assert opened(batch).job.cancel_requested_by == "admin"
     batch.commit()
-    first, second = told(batch, RecordSubmission(AT, 1, OPERATION))
-    assert (first.event, second.event) == (
-        submitted(),
-        cancelled(submitted=True, requested_by="admin"),
-    )
+    (first,) = told(batch, RecordSubmission(AT, 1, OPERATION))
+    assert first.event == submitted()
     assert first.event_id == derived_event_id(intent_id, "GenerationSubmitted", 0)
-    assert second.event_id == derived_event_id(intent_id, "GenerationCancelled", 1)
+    batch.commit()
+    (second,) = told(batch, RecordCancellation(AT, "accepted"))
+    assert second.event == cancelled("accepted", requested_by="admin")
     assert batch.commit() == {KEY: None}
+
+
+def test_a_cancelled_job_names_its_cancellation_as_the_cause_of_its_end():
+    """I44: whatever the job was told meanwhile."""
+    batch = with_a_job(BeginSubmission(AT), RecordSubmission(AT, 1, OPERATION))
+    cancellation = arriving(cancellation_accepted())
+    assert batch.envelope(cancellation) == []
+    (end,) = told(batch, RecordCancellation(AT, "too_late"))
+    assert end.causation_id == cancellation.event_id
+    assert end.event_id == derived_event_id(cancellation.event_id, "GenerationCancelled", 0)
 
 
 def test_a_cancellation_of_a_job_that_is_over_leads_to_nothing():

@@ -6,6 +6,7 @@ from domain.generation_commands import (
     BeginSubmission,
     CheckDeadline,
     GenerationCommand,
+    RecordCancellation,
     RecordMedia,
     RecordOutput,
     RecordPollFault,
@@ -48,6 +49,7 @@ WORDS: dict[str, GenerationCommand] = {
     "output": RecordOutput(AT, SOURCE),
     "broken": RecordPollFault(AT, LOST),
     "stored": RecordMedia(AT, MEDIA),
+    "stopped": RecordCancellation(AT, "accepted"),
     "deadline": CheckDeadline(AT + 15 * MINUTE),
 }
 STORIES = st.lists(

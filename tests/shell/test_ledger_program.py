@@ -2,14 +2,20 @@
 
 import pytest
 
-from domain.ledger_state import Account, KeyUse, Reservation
-from processors.key_expiry import ForgetKeys, KeyExpiry
+from domain.ledger_by_hand import key_use_of
+from domain.ledger_state import Account, EndedJob, KeyUse, Reservation
+from processors.expiry import Expiry, Forget
 from processors.ledger import LedgerProgram, to_command
 from runtime.event_log.states import States
 from runtime.settings import Settings
 from schemas.base import Event
 from schemas.envelope import derived_event_id
-from schemas.ledger import CancellationDeclined, CreditsReserved, ReservationDeclined
+from schemas.ledger import (
+    CancellationDeclined,
+    CreditsReserved,
+    HandRefundDeclined,
+    ReservationDeclined,
+)
 from schemas.topics import EVENT_TYPES
 from tests.contract.frozen import VALID
 from tests.domain.examples import (
@@ -27,7 +33,9 @@ from tests.domain.examples import (
     grant,
     granted,
     job_id,
+    refund_by_hand,
     refunded,
+    refunded_by_hand,
     reserve,
     reserved,
     settle,
@@ -43,6 +51,7 @@ from tests.shell.lane_in_memory import (
     cancellation_requested,
     generation_requested,
     grant_requested,
+    hand_refund_requested,
 )
 
 JOB_KEY = f"job/alice/{job_id()}"
@@ -51,6 +60,7 @@ UNDERSTOOD = {
     "CancellationRequested",
     "CreditGrantRequested",
     "CreditAdjustmentRequested",
+    "HandRefundRequested",
     "GenerationCompleted",
     "GenerationFailed",
     "GenerationCancelled",
@@ -79,11 +89,12 @@ def with_a_job() -> Batch:
         (generation_requested(), reserve()),
         (grant_requested(7), grant(7)),
         (adjustment_requested(-7), adjust(-7)),
+        (hand_refund_requested(), refund_by_hand()),
         (cancellation_requested(), cancel()),
         (completed(), settle()),
         (failed(FAILURE), close_failed()),
-        (cancelled(submitted=True), close_cancelled(submitted=True)),
-        (cancelled(submitted=False), close_cancelled(submitted=False)),
+        (cancelled("accepted"), close_cancelled(submitted=True)),
+        (cancelled(), close_cancelled(submitted=False)),
     ],
 )
 def test_an_event_is_read_as_its_command(event: Event, command):
@@ -124,12 +135,12 @@ def test_an_answer_names_its_cause_its_story_and_its_trace(arrived: Event, answe
     assert (out.traceparent, out.source) == (TRACE, "/tapeworks/ledger")
 
 
-def test_a_reservation_changes_three_records_and_its_end_ends_one():
+def test_a_reservation_changes_three_records_and_its_end_ends_one_and_begins_one():
     batch = ledger()
     batch.event(grant_requested())
     assert batch.commit() == {
         "account/alice": Account(100, granted_credits=100, sequence=1),
-        "key/alice/grant": KeyUse("", AT + 72 * HOUR),
+        "key/alice/grant": key_use_of(granted(1, 100)),
     }
     (out,) = batch.event(generation_requested())
     changed = batch.commit()
@@ -141,6 +152,7 @@ def test_a_reservation_changes_three_records_and_its_end_ends_one():
     assert batch.commit() == {
         "account/alice": Account(60, 0, 40, 100, 3),
         JOB_KEY: None,
+        f"ended/alice/{job_id()}": EndedJob(40, refunded=False, expires_at=AT + 720 * HOUR),
     }
 
 
@@ -162,6 +174,33 @@ def test_a_redelivered_input_leads_to_nothing(event: Event):
     batch.commit()
     assert batch.event(event) == []
     assert batch.commit() == {}
+
+
+def test_a_job_is_refunded_by_hand_from_what_the_ledger_remembers_of_its_end():
+    """Decision 0020."""
+    batch = with_a_job()
+    batch.event(completed())
+    batch.commit()
+    (out,) = batch.event(hand_refund_requested())
+    assert out.event == refunded_by_hand()
+    assert batch.commit() == {
+        "account/alice": Account(100, 0, 0, 100, 4),
+        "key/alice/refund": key_use_of(refunded_by_hand()),
+        f"ended/alice/{job_id()}": EndedJob(40, refunded=True, expires_at=AT + 720 * HOUR),
+    }
+    (again,) = batch.event(hand_refund_requested("again"))
+    assert isinstance(again.event, HandRefundDeclined)
+    assert again.event.code == "ALREADY_REFUNDED"
+
+
+def test_an_ended_job_is_forgotten_when_its_30_days_are_over():
+    states = States()
+    states.load("ended/alice/1", EndedJob(40, refunded=False, expires_at=AT))
+    batch = Batch(LedgerProgram(Settings()), states)
+    batch.command(Forget(("ended/alice/1",), AT - TICK))
+    assert batch.commit() == {}
+    batch.command(Forget(("ended/alice/1",), AT))
+    assert batch.commit() == {"ended/alice/1": None}
 
 
 def test_inputs_of_one_batch_see_each_other():
@@ -219,23 +258,23 @@ def with_keys(**expiry_hours: int) -> States:
 
 def test_forgotten_keys_end_their_records_and_lead_to_no_events():
     batch = Batch(LedgerProgram(Settings()), with_keys(old=-1, older=-2, young=72))
-    assert batch.command(ForgetKeys(("key/alice/old", "key/alice/older"), AT)) == []
+    assert batch.command(Forget(("key/alice/old", "key/alice/older"), AT)) == []
     assert batch.commit() == {"key/alice/old": None, "key/alice/older": None}
     assert [key for key, _ in batch.states.items()] == ["key/alice/young"]
 
 
 def test_forgetting_a_key_twice_ends_it_once():
     batch = Batch(LedgerProgram(Settings()), with_keys(old=-1))
-    batch.command(ForgetKeys(("key/alice/old", "key/alice/old", "key/alice/unknown"), AT))
+    batch.command(Forget(("key/alice/old", "key/alice/old", "key/alice/unknown"), AT))
     assert batch.commit() == {"key/alice/old": None}
-    batch.command(ForgetKeys(("key/alice/old",), AT))
+    batch.command(Forget(("key/alice/old",), AT))
     assert batch.commit() == {}
 
 
 def test_a_key_that_was_used_again_meanwhile_is_not_forgotten():
     """I11: the sweep saw its end, but a new job was bought with it before the lane's answer."""
     batch = Batch(LedgerProgram(Settings()), with_keys(**{"key-1": 0}))
-    sweep = ForgetKeys(("key/alice/key-1",), AT)
+    sweep = Forget(("key/alice/key-1",), AT)
     batch.event(grant_requested())
     batch.event(generation_requested(at=AT + HOUR))
     batch.command(sweep)
@@ -246,9 +285,9 @@ def test_a_key_that_was_used_again_meanwhile_is_not_forgotten():
 
 def test_a_key_is_forgotten_from_the_moment_of_its_end_and_not_before():
     batch = Batch(LedgerProgram(Settings()), with_keys(old=0))
-    batch.command(ForgetKeys(("key/alice/old",), AT - TICK))
+    batch.command(Forget(("key/alice/old",), AT - TICK))
     assert batch.commit() == {}
-    batch.command(ForgetKeys(("key/alice/old",), AT))
+    batch.command(Forget(("key/alice/old",), AT))
     assert batch.commit() == {"key/alice/old": None}
 
 
@@ -258,4 +297,4 @@ def test_a_command_nobody_declared_is_a_bug():
 
 
 def test_the_ledger_watches_over_its_own_keys():
-    assert isinstance(LedgerProgram(Settings()).companion(FakeLane()), KeyExpiry)
+    assert isinstance(LedgerProgram(Settings()).companion(FakeLane()), Expiry)

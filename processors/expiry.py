@@ -1,4 +1,4 @@
-"""Lets idempotency keys be forgotten when their 72 hours are over, so that state stays small."""
+"""Lets idempotency keys and ended jobs be forgotten when their time is over: state stays small."""
 
 import asyncio
 import heapq
@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.ledger import is_expired
-from domain.ledger_state import KeyUse
+from domain.ledger_state import EndedJob, KeyUse, is_expired
 from runtime.clock import Clock, utc_now
 from runtime.event_log.program import LaneClosedError, LaneHandle
 from schemas.envelope import Envelope
 
-# 60 s late at most: against 72 h it does not matter, and an idle ledger writes nothing.
+# 60 s late at most: against 72 h and 30 days it does not matter, and an idle ledger writes nothing.
 SWEEP_SECONDS = 60.0
 # 500: one transaction's worth; a sweep goes on until no ended key is left.
 KEYS_PER_COMMAND_MAX = 500
@@ -22,41 +21,39 @@ MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetKeys:
-    """These keys' time was over at `at`; one that was used again since stays."""
+class Forget:
+    """The time of these records was over at `at`; one that began anew since stays."""
 
     keys: tuple[str, ...]
     at: datetime
 
 
-class KeyExpiry:
-    """Keeps the keys of one lane in order of their end."""
+class Expiry:
+    """Keeps what ends by itself in one lane, in order of its end."""
 
     def __init__(
         self,
         lane: LaneHandle,
         *,
-        prefix: str,
         clock: Clock = utc_now,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self._lane = lane
-        self._prefix = prefix
         self._clock = clock
         self._sweep_seconds = sweep_seconds
         self._by_end: list[tuple[float, str]] = []
         self._task: asyncio.Task[None] | None = None
 
     def opened(self) -> None:
-        """Learn all keys from the lane's states and begin to sweep."""
+        """Learn everything that ends from the lane's states and begin to sweep."""
         self.committed(dict(self._lane.states.items()), ())
         self._task = asyncio.create_task(self._sweep())
 
     def committed(self, changed: Mapping[str, object | None], written: Sequence[Envelope]) -> None:
-        """Learn new keys."""
+        """Learn what is new."""
         del written
         for key, state in changed.items():
-            if key.startswith(self._prefix) and isinstance(state, KeyUse):
+            if isinstance(state, KeyUse | EndedJob):
                 heapq.heappush(self._by_end, (state.expires_at.timestamp(), key))
 
     async def close(self) -> None:
@@ -71,7 +68,7 @@ class KeyExpiry:
             now = self._clock() - MARGIN
             try:
                 while keys := self._ended(now):
-                    await self._lane.decide(ForgetKeys(tuple(keys), now))
+                    await self._lane.decide(Forget(tuple(keys), now))
             except LaneClosedError:
                 return
 
@@ -83,6 +80,6 @@ class KeyExpiry:
             _, key = heapq.heappop(self._by_end)
             # A key that was used again since has a later end, and an entry of its own.
             state = self._lane.states.get(key)
-            if isinstance(state, KeyUse) and is_expired(state, now):
+            if isinstance(state, KeyUse | EndedJob) and is_expired(state, now):
                 keys.append(key)
         return keys

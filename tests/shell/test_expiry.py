@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from domain.ledger_state import Account, KeyUse
-from processors.key_expiry import KEYS_PER_COMMAND_MAX, MARGIN, ForgetKeys, KeyExpiry
+from domain.ledger_state import Account, EndedJob, KeyUse, Reservation
+from processors.expiry import KEYS_PER_COMMAND_MAX, MARGIN, Expiry, Forget
 from runtime.clock import Clock
 from tests.domain.examples import AT, SECOND, TICK
 from tests.shell.lane_in_memory import FakeLane
@@ -31,10 +31,8 @@ def ending(at: datetime) -> KeyUse:
 
 
 @asynccontextmanager
-async def sweeping(lane: FakeLane, clock: Clock) -> AsyncIterator[KeyExpiry]:
-    expiry = KeyExpiry(
-        lane, prefix="key/", clock=lambda: clock() + MARGIN, sweep_seconds=SWEEP_SECONDS
-    )
+async def sweeping(lane: FakeLane, clock: Clock) -> AsyncIterator[Expiry]:
+    expiry = Expiry(lane, clock=lambda: clock() + MARGIN, sweep_seconds=SWEEP_SECONDS)
     expiry.opened()
     try:
         yield expiry
@@ -57,7 +55,7 @@ async def until_forgotten(lane: FakeLane, count: int) -> None:
 
 
 def forgotten(lane: FakeLane) -> list[str]:
-    return [key for asked in lane.asked if isinstance(asked, ForgetKeys) for key in asked.keys]
+    return [key for asked in lane.asked if isinstance(asked, Forget) for key in asked.keys]
 
 
 async def test_a_key_is_forgotten_when_its_time_is_over_and_not_before():
@@ -69,7 +67,7 @@ async def test_a_key_is_forgotten_when_its_time_is_over_and_not_before():
         clock.now = AT
         await until_forgotten(lane, 1)
         await some_sweeps()
-    assert lane.asked == [ForgetKeys(("key/alice/1",), AT)]
+    assert lane.asked == [Forget(("key/alice/1",), AT)]
 
 
 async def test_keys_that_came_later_are_forgotten_too_earliest_first():
@@ -85,11 +83,19 @@ async def test_keys_that_came_later_are_forgotten_too_earliest_first():
 async def test_what_is_no_key_or_is_over_already_is_left_alone():
     lane = FakeLane()
     lane.states.load("account/alice", Account())
-    lane.states.load("job/1", ending(AT))
+    lane.states.load("job/1", Reservation(40, "video_4s_generation", AT))
     async with sweeping(lane, lambda: AT) as expiry:
         expiry.committed({"key/alice/1": None, "key/alice/2": ending(AT)}, ())
         await some_sweeps()
     assert lane.asked == []
+
+
+async def test_an_ended_job_is_forgotten_when_its_time_is_over():
+    lane = FakeLane()
+    lane.states.load("ended/alice/1", EndedJob(40, refunded=False, expires_at=AT))
+    async with sweeping(lane, lambda: AT):
+        await until_forgotten(lane, 1)
+    assert lane.asked == [Forget(("ended/alice/1",), AT)]
 
 
 async def test_a_key_that_was_used_again_lives_on():
@@ -115,7 +121,7 @@ async def test_many_keys_are_forgotten_in_portions_and_none_is_left():
         lane.states.load(f"key/alice/{number}", ending(AT))
     async with sweeping(lane, lambda: AT):
         await until_forgotten(lane, count)
-    sizes = [len(asked.keys) for asked in lane.asked if isinstance(asked, ForgetKeys)]
+    sizes = [len(asked.keys) for asked in lane.asked if isinstance(asked, Forget)]
     assert sizes == [KEYS_PER_COMMAND_MAX, 1]
     assert len(set(forgotten(lane))) == count
 
@@ -131,7 +137,7 @@ async def test_a_lane_that_closed_ends_the_sweep_without_a_word():
 
 
 async def test_a_sweep_that_never_began_can_be_closed():
-    await KeyExpiry(FakeLane(), prefix="key/").close()
+    await Expiry(FakeLane()).close()
 
 
 async def test_nothing_is_swept_after_the_close():
