@@ -17,6 +17,7 @@ from domain.generation_commands import (
     CancelJob,
     CheckDeadline,
     GenerationCommand,
+    RecordCancellation,
     RecordMediaFailure,
     RecordPollFault,
     RecordSubmissionFault,
@@ -139,7 +140,8 @@ def test_a_cancellations_row_is_what_job_and_ledger_do(rule):
     for event in PROCESSING if rule.submitted else ():
         job = evolve(job, event)
     job = evolve(job, cancellation_accepted())
-    (end,) = decide(job, CancelJob(AT), Limits())
+    told = RecordCancellation(AT, "accepted") if rule.submitted else CancelJob(AT)
+    (end,) = decide(job, told, Limits())
     assert isinstance(end, GenerationCancelled)
     assert end.submitted == rule.submitted
     assert refunds_cancellation(submitted=rule.submitted) == rule.refund
