@@ -17,6 +17,8 @@ OPERATION_ID_CHARACTERS_MAX = 500
 SOURCE_CHARACTERS_MAX = 4000
 DETAIL_CHARACTERS_MAX = 2000
 CODE_CHARACTERS_MAX = 200
+# 2 GiB: 148 s, the longest a model makes, at 100 Mbit/s.
+FILE_BYTES_MAX = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from domain.failures import ProviderFault
 from providers.capabilities import CAPABILITIES, records_of
 from providers.protocol import Capabilities, FetchError, PollAnswer, ProviderError, Submission
+from runtime.settings import Settings
 
 
 class Unconfigured:
@@ -15,12 +16,12 @@ class Unconfigured:
         self,
         name: str,
         variable: str,
-        poll_interval_seconds: float | None = None,
+        settings: Settings,
         records: Mapping[str, Capabilities] = CAPABILITIES,
     ) -> None:
         self.name = name
         self._message = f"{variable} is not set"
-        self._records = records_of(name, records, poll_interval_seconds)
+        self._records = records_of(name, records, settings)
 
     def capabilities(self, model: str) -> Capabilities:
         """Give the record of one catalogue model, with the operator's poll interval if set."""
