@@ -29,6 +29,7 @@ MODULE_BY_PROCESS = {
     "projections": "projections",
     "ingress": "ingress",
 }
+OUR_PREFIX = "TAPEWORKS_"
 HTTP_PORT = 8000
 SIMULATOR_PORT = 8090
 # 2 s: the simulator does not mind, and a newcomer does not wait.
@@ -42,12 +43,14 @@ READY_WITHIN_SECONDS = 40.0
 class SystemOptions:
     """What may differ from one system to the next.
 
-    Units: `generation_seconds` is how long the simulator takes for a video. With `fixed_ports` the
+    Units: `generation_seconds` is how long the simulator takes for a video. With `plain_videos` it
+    draws no prompt into them, which under load is most of its work. With `fixed_ports` the
     ports of the documentation are taken where they are free; without, any free ones.
     """
 
     workers: Mapping[str, int] = field(default_factory=dict)
     generation_seconds: float = GENERATION_SECONDS
+    plain_videos: bool = False
     fixed_ports: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,7 +103,10 @@ class TapeSystem:
             "TAPE_ADMIN_KEY": self._secrets.get("admin_key", prefix="tw_"),
         }
         chosen = {name: os.environ.get(name, value) for name, value in defaults.items()}
+        # Whoever joins later, such as `tape verify`, must go by the limits that the processes have.
+        ours = {name: text for name, text in os.environ.items() if name.startswith(OUR_PREFIX)}
         return {
+            **ours,
             **chosen,
             **services,
             "TAPEWORKS_HTTP_PORT": str(http_port),
@@ -139,6 +145,7 @@ class TapeSystem:
         if kind == "simulator":
             argv += ["--host", LOOPBACK, "--port", str(port)]
             argv += ["--generation-seconds", str(self.options.generation_seconds)]
+            argv += ["--plain-videos"] * self.options.plain_videos
             argv += ["--state", str(self.state.path / "simulator")]
         return ManagedProcess(
             name,

@@ -3,17 +3,20 @@
 Nothing that was sent is ever changed (I26), and a picture's address is never shown or opened.
 """
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from domain.catalogue import Model, unsupported_input, unsupported_setting
 from ingress.models import GenerationInput
 from ingress.problems import FieldFault, shown
+from runtime.addresses import names_inside
 from schemas.requests import PrivatePrompt, VideoSettings
 
 # 2,000 characters: what an event holds (schemas.requests.ImageUrl).
 IMAGE_URL_CHARACTERS_MAX = 2000
-_IMAGE_REMEDY = "send an https URL of at most 2,000 visible ASCII characters"
+_IMAGE_REMEDY = "send an https URL of a public host, of at most 2,000 visible ASCII characters"
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 _INPUT_PROBLEMS = {
     ("image_url", "absent"): ("is needed by {model}", _IMAGE_REMEDY),
     ("image_url", "present"): ("is of no use to {model}", "leave it out"),
@@ -60,15 +63,20 @@ def image_url_faults(url: str) -> list[FieldFault]:
     visible = all("\x21" <= character <= "\x7e" for character in url)
     if len(url) > IMAGE_URL_CHARACTERS_MAX:
         problem = f"has {len(url)} characters; at most {IMAGE_URL_CHARACTERS_MAX}"
-    elif not visible or not url.startswith("https://") or not _has_host(url):
+    elif not visible or not url.startswith("https://") or not (host := _host(url)):
         problem = "is no https URL"
+    elif names_inside(host):
+        problem = "leads inside a network, where no provider can fetch it"
     else:
         return []
     return [FieldFault("image_url", problem, _IMAGE_REMEDY)]
 
 
-def _has_host(url: str) -> bool:
+def _host(url: str) -> str | None:
+    """Read the host; none where readers differ on what it is, as with a user or an escape."""
     try:
-        return bool(urlsplit(url).hostname)
+        parts = urlsplit(url)
     except ValueError:
-        return False
+        return None
+    host = parts.hostname or ""
+    return host if "@" not in parts.netloc and _HOST.fullmatch(host) else None

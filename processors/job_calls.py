@@ -51,7 +51,9 @@ class Outside:
     store: MediaStore
     settings: Settings
     downloads: asyncio.Semaphore
-    calls: Mapping[str, asyncio.Semaphore]
+    # Apart: orders that hang must not keep anybody from asking about work that is done.
+    orders: Mapping[str, asyncio.Semaphore]
+    reads: Mapping[str, asyncio.Semaphore]
     clock: Clock = utc_now
 
     @classmethod
@@ -64,7 +66,8 @@ class Outside:
             store=store,
             settings=settings,
             downloads=asyncio.Semaphore(settings.downloads_max),
-            calls=defaultdict(lambda: asyncio.Semaphore(settings.provider_calls_max)),
+            orders=defaultdict(lambda: asyncio.Semaphore(settings.provider_calls_max)),
+            reads=defaultdict(lambda: asyncio.Semaphore(settings.provider_calls_max)),
         )
 
 
@@ -98,7 +101,7 @@ class JobCalls:
     async def submit(self, job: Job) -> None:
         """Put the intent on the tape, then ask the provider once."""
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
-        async with self._outside.calls[job.provider]:
+        async with self._outside.orders[job.provider]:
             await self.tell(job.job_id, BeginSubmission(clock()))
             intended = self.job(job.job_id)
             if intended is None or intended.status != "submitting":
@@ -124,7 +127,7 @@ class JobCalls:
         """
         assert job.operation_id is not None, "a job is polled once it was submitted"
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
-        async with self._outside.calls[job.provider]:
+        async with self._outside.reads[job.provider]:
             try:
                 answer = await provider.poll(job.settings.model, job.operation_id)
             except ProviderError as error:
@@ -164,26 +167,26 @@ class JobCalls:
         assert job.operation_id is not None, "a job is downloaded once it was submitted"
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
         renewable = provider.capabilities(job.settings.model).poll_renews_link
-        async with self._outside.downloads:
-            try:
-                media = await download_video(
-                    provider,
-                    self._outside.store,
-                    source=job.media_source,
-                    object_key=object_key(job.account_id, job.operation_id),
-                    settings=self._outside.settings,
-                    renew=partial(self._fresh_source, job) if renewable else None,
-                )
-            except MediaFailure as error:
-                await self.tell(job.job_id, RecordMediaFailure(clock(), error.failure))
-            except Exception as error:
-                # S0-83: as with a poll.
-                log.exception("download_raised", job_id=job.job_id)
-                trouble = RecordTrouble(clock(), system_trouble("download", error))
-                await self.tell(job.job_id, trouble)
-                return DOWNLOAD_RESTART_SECONDS
-            else:
-                await self.tell(job.job_id, RecordMedia(clock(), media))
+        try:
+            media = await download_video(
+                provider,
+                self._outside.store,
+                source=job.media_source,
+                object_key=object_key(job.account_id, job.operation_id),
+                settings=self._outside.settings,
+                places=self._outside.downloads,
+                renew=partial(self._fresh_source, job) if renewable else None,
+            )
+        except MediaFailure as error:
+            await self.tell(job.job_id, RecordMediaFailure(clock(), error.failure))
+        except Exception as error:
+            # S0-83: as with a poll.
+            log.exception("download_raised", job_id=job.job_id)
+            trouble = RecordTrouble(clock(), system_trouble("download", error))
+            await self.tell(job.job_id, trouble)
+            return DOWNLOAD_RESTART_SECONDS
+        else:
+            await self.tell(job.job_id, RecordMedia(clock(), media))
         return 0.0
 
     async def _fresh_source(self, job: Job) -> str | None:
@@ -191,7 +194,7 @@ class JobCalls:
         assert job.operation_id is not None, "a job is downloaded once it was submitted"
         provider = self._outside.providers[job.provider]
         try:
-            async with self._outside.calls[job.provider]:
+            async with self._outside.reads[job.provider]:
                 answer = await provider.poll(job.settings.model, job.operation_id)
         except ProviderError as error:
             log.warning("renewal_failed", job_id=job.job_id, error=str(error))
@@ -214,7 +217,7 @@ class JobCalls:
             return "not_offered"
         for wait_seconds in (*CANCEL_WAITS_SECONDS, None):
             try:
-                async with self._outside.calls[job.provider]:
+                async with self._outside.reads[job.provider]:
                     return await provider.cancel(job.settings.model, job.operation_id)
             except ProviderError as error:
                 log.warning("cancel_failed", job_id=job.job_id, error=str(error))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from domain.catalogue import FAL_VEO_3_1, SORA_2_IMAGE, VEO_3_1, VEO_3_1_VERTEX
 from providers.protocol import Capabilities
+from runtime.settings import Settings
 
 # Three intervals: far enough apart to go easy on a slow job, near enough to end it soon.
 _SLOWEST_POLL_INTERVALS = 3
@@ -71,17 +72,27 @@ CAPABILITIES: Mapping[str, Capabilities] = {
 
 
 def records_of(
-    provider: str, records: Mapping[str, Capabilities], interval_seconds: float | None
+    provider: str, records: Mapping[str, Capabilities], settings: Settings
 ) -> dict[str, Capabilities]:
-    """Give one provider's records by model, with an operator's poll interval if set.
-
-    Units: seconds.
-    """
+    """Give one provider's records by model, with what an operator set in place of their own."""
     return {
-        model: with_poll_interval(record, interval_seconds)
+        model: with_submit_timeout(
+            with_poll_interval(record, settings.poll_interval_seconds),
+            settings.submit_timeout_seconds,
+        )
         for model, record in records.items()
         if record.provider == provider
     }
+
+
+def with_submit_timeout(record: Capabilities, timeout_seconds: float | None) -> Capabilities:
+    """Give the record with an operator's deadline for orders in place of its own; None keeps it.
+
+    Units: seconds. A shorter one is safe: an order that may have arrived is never sent again.
+    """
+    if timeout_seconds is None:
+        return record
+    return replace(record, submit_timeout_seconds=timeout_seconds)
 
 
 def with_poll_interval(record: Capabilities, interval_seconds: float | None) -> Capabilities:

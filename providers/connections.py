@@ -24,6 +24,7 @@ from providers.http_calls import (
     NotSentError,
     NotUnderstoodError,
     bounded_body,
+    declared_bytes,
     described,
     encoded,
     exchange,
@@ -32,11 +33,14 @@ from providers.http_calls import (
 from providers.protocol import (
     CODE_CHARACTERS_MAX,
     DETAIL_CHARACTERS_MAX,
+    FILE_BYTES_MAX,
     FetchError,
     PollAnswer,
     ProviderError,
     Refused,
 )
+from providers.public_network import keep_to_public_network
+from runtime.changing_secrets import ChangingSecret
 from runtime.logs import REDACTED
 from runtime.settings import Settings
 
@@ -57,33 +61,37 @@ class Connections:
     """Three pools of one provider: orders, reads and files; `header` carries `prefix` and key.
 
     Submissions never use a connection twice: one that the provider closed meanwhile would leave a
-    paid job unknown.
+    paid job unknown. `files_elsewhere`: files lie on another host that we configured;
+    `files_anywhere`: on whatever host the provider names, as long as that is a public one.
     """
 
     def __init__(
         self,
         base_url: httpx.URL,
-        key: SecretStr,
+        key: ChangingSecret,
         settings: Settings,
         *,
         header: str,
         prefix: str = "",
         files_elsewhere: bool = False,
+        files_anywhere: bool = False,
     ) -> None:
         self.base_url = base_url
         self._key, self._header, self._prefix = key, header, prefix
         # Over plain HTTP an empty context, which trusts nobody, saves reading every root there is.
-        secure = base_url.scheme == "https" or files_elsewhere
+        secure = base_url.scheme == "https" or files_elsewhere or files_anywhere
         tls = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         client = partial(_client, base_url, tls)
         self.orders = client(settings.provider_calls_max, keep=0)
         self.reads = client(settings.provider_calls_max, keep=settings.provider_calls_max)
         self.files = client(settings.downloads_max, keep=settings.downloads_max)
+        if files_anywhere:
+            keep_to_public_network(self.files, base_url)
 
     @property
     def headers(self) -> dict[str, str]:
         """Give the headers that say who asks."""
-        return {self._header: self._prefix + self._key.get_secret_value(), **PLAIN_BYTES}
+        return {self._header: self._prefix + self._key.current(), **PLAIN_BYTES}
 
     async def exchange(
         self,
@@ -149,6 +157,8 @@ class Connections:
                 raise file_refused(response.status_code)
             if encoded(response):
                 raise FetchError("the provider sent the file encoded")
+            if (declared := declared_bytes(response)) > FILE_BYTES_MAX:
+                raise FetchError(f"the file has {declared} bytes, more than {FILE_BYTES_MAX}")
             async with aclosing(chunks_of(response)) as chunks:
                 yield chunks
         finally:
@@ -178,8 +188,9 @@ class Connections:
         raise FetchError(f"the provider redirects more than {REDIRECTS_MAX} times")
 
     def _cleaned(self, text: str) -> str:
-        whole = text.replace(self._key.get_secret_value(), REDACTED)
-        return whole[:DETAIL_CHARACTERS_MAX]
+        for key in self._key.known():
+            text = text.replace(key, REDACTED)
+        return text[:DETAIL_CHARACTERS_MAX]
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -208,6 +219,15 @@ async def chunks_of(response: httpx.Response) -> AsyncGenerator[bytes, None]:
             yield chunk
     except httpx.HTTPError as error:
         raise FetchError(described(error)) from None
+
+
+def opened_key(key: SecretStr, *variables: str) -> ChangingSecret:
+    """Give a key that follows its file, if `<variable>_FILE` names one.
+
+    Raises: ValueError for one that cannot work; never with the key in it.
+    """
+    check = partial(checked_key, variable=variables[0])
+    return ChangingSecret(check(key), variables, check)
 
 
 def checked_key(key: SecretStr, variable: str) -> SecretStr:

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 from domain.failures import download_failed, storage_failed
 from domain.refunds import REFUND_BY_FAILURE
-from providers.protocol import FetchError, Provider
+from providers.protocol import FILE_BYTES_MAX, FetchError, Provider
 from runtime import metrics
 from runtime.logs import logger
 from runtime.objects import VIDEO_CONTENT_TYPE, MediaStore, StorageError
@@ -25,8 +25,6 @@ from schemas.generation import StoredMedia
 
 # S0-59: anything smaller is an error page or a stump.
 SIZE_BYTES_MIN = 1000
-# 2 GiB: 148 s, the longest a model makes, at 100 Mbit/s.
-SIZE_BYTES_MAX = 2 * 2**30
 # S0-56: 1, 2, 4 s and so on before the second attempt and those after.
 FIRST_WAIT_SECONDS = 1.0
 # 1 MiB is gathered before a thread is asked to write it: the only memory that a download takes.
@@ -71,16 +69,18 @@ async def download_video(
     source: str,
     object_key: str,
     settings: Settings,
+    places: asyncio.Semaphore,
     renew: Renew | None = None,
     sleep: Sleep = asyncio.sleep,
-    size_bytes_max: int = SIZE_BYTES_MAX,
+    size_bytes_max: int = FILE_BYTES_MAX,
 ) -> StoredMedia:
     """Fetch a finished video into our own store, check it and give its facts.
 
     Raises: MediaFailure with the job's failure; ValueError for a key that is none, a bug.
     Guarantee: repeatable: a file that an earlier run stored, but did not record, is a success
     even if the provider has dropped its copy (S0-63); no temporary file stays behind. A link
-    that has expired is renewed once, and at once.
+    that has expired is renewed once, and at once. Each attempt takes one of the places, and
+    leaves it while it waits for the next.
     Source: S0-54 to S0-65, C16, C17, I21.
     """
     link = _Link(provider, source, renew)
@@ -89,7 +89,7 @@ async def download_video(
         if attempt > 1:
             await sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 2))
         try:
-            async with asyncio.timeout(settings.download_timeout_seconds):
+            async with places, asyncio.timeout(settings.download_timeout_seconds):
                 return await download.stored_media()
         except _EXPECTED as error:
             outcome, failure = _verdict(error, attempt, settings.download_timeout_seconds)

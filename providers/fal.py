@@ -19,7 +19,7 @@ from providers.connections import (
     Connections,
     base_text,
     checked_base_url,
-    checked_key,
+    opened_key,
     origin,
 )
 from providers.fal_models import FAL_MODELS
@@ -32,6 +32,7 @@ from providers.protocol import (
     Running,
     Submission,
 )
+from runtime.addresses import names_inside
 from runtime.settings import Settings
 
 
@@ -46,13 +47,13 @@ class FalQueue:
     def __init__(
         self, settings: Settings, records: Mapping[str, Capabilities] = CAPABILITIES
     ) -> None:
-        key = checked_key(settings.fal_key, "FAL_KEY")
+        key = opened_key(settings.fal_key, "FAL_KEY", "FALAI_API_KEY")
         base = checked_base_url(settings.fal_queue_base_url, "FAL_QUEUE_BASE_URL")
         self._base_url = base_text(base)
-        self._records = records_of(self.name, records, settings.poll_interval_seconds)
+        self._records = records_of(self.name, records, settings)
         # S2-22. Files lie on a host of their own.
         self._connections = Connections(
-            base, key, settings, header="authorization", prefix="Key ", files_elsewhere=True
+            base, key, settings, header="authorization", prefix="Key ", files_anywhere=True
         )
 
     def capabilities(self, model: str) -> Capabilities:
@@ -132,16 +133,25 @@ class FalQueue:
                 url = httpx.URL(source)
             except httpx.InvalidURL:
                 raise FetchError("the video's address is no https URL") from None
-            if self._objection(url) is not None:
-                raise FetchError("the video's address is no https URL")
+            if (problem := self._objection(url)) is not None:
+                raise FetchError(f"the video lies at {problem}")
             async with self._connections.file(url, self._objection, PLAIN_BYTES) as chunks:
                 yield chunks
 
     def _objection(self, url: httpx.URL) -> str | None:
-        """Ask for https; plain HTTP only where the queue itself is reached so, for a simulator."""
-        at_the_queue = origin(url) == origin(self._connections.base_url)
-        safe = url.scheme == "https" and url.host
-        return None if safe or at_the_queue else "an address without https"
+        """Ask for https on a public host; all else only at the queue itself, for a simulator.
+
+        What a name leads to is seen when it is connected to (providers/public_network.py).
+        """
+        if origin(url) == origin(self._connections.base_url):
+            return None
+        if url.scheme != "https" or not url.host:
+            return "an address without https"
+        if url.port is not None or url.userinfo:
+            return "an https address with a port or a user of its own"
+        if names_inside(url.host):
+            return "an address inside the network"
+        return None
 
     async def _read(self, method: str, path: str, ends_at: float) -> Answer:
         calls = self._connections

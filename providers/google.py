@@ -18,7 +18,7 @@ from providers.connections import (
     Connections,
     base_text,
     checked_base_url,
-    checked_key,
+    opened_key,
     origin,
 )
 from providers.http_calls import counted
@@ -37,12 +37,12 @@ class GoogleVeo:
     def __init__(
         self, settings: Settings, records: Mapping[str, Capabilities] = CAPABILITIES
     ) -> None:
-        key = checked_key(settings.google_api_key, "GOOGLE_AI_API_KEY")
+        key = opened_key(settings.google_api_key, "GOOGLE_AI_API_KEY", "GOOGLE_GENAI_API_KEY")
         base = checked_base_url(settings.google_base_url, "GOOGLE_AI_BASE_URL")
         self._base_url = base_text(base)
         self._version = settings.google_api_version
         self._wire_names = {VEO_3_1.name: settings.google_veo_model}
-        self._records = records_of(self.name, records, settings.poll_interval_seconds)
+        self._records = records_of(self.name, records, settings)
         self._connections = Connections(base, key, settings, header="x-goog-api-key")
 
     def capabilities(self, model: str) -> Capabilities:

@@ -108,6 +108,13 @@ def encoded(response: httpx.Response) -> bool:
     return encoding.lower() != "identity"
 
 
+def declared_bytes(response: httpx.Response) -> int:
+    """Give the size that an answer declares; 0 if it does not, or not as a number."""
+    length: str = response.headers.get("content-length", "")
+    # 18 digits: more is no size, and an int of any length takes time to read.
+    return int(length) if re.fullmatch(r"[0-9]{1,18}", length) else 0
+
+
 def file_refused(status: int) -> FetchError:
     """Make an error of an answer that is not the file; it says whether the link's time is over."""
     return FetchError(f"the provider answered HTTP {status}", expired=status in _EXPIRED)

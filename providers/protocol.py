@@ -19,6 +19,8 @@ DETAIL_CHARACTERS_MAX = 2000
 CODE_CHARACTERS_MAX = 200
 VIDEO_ID_CHARACTERS_MAX = 200
 QUEUE_POSITION_MAX = 2_147_483_647
+# 2 GiB: 148 s, the longest a model makes, at 100 Mbit/s.
+FILE_BYTES_MAX = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

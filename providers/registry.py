@@ -33,7 +33,7 @@ def open_providers(settings: Settings) -> dict[str, Provider]:
     return {
         name: adapter(settings)
         if key(settings).get_secret_value()
-        else Unconfigured(name, variable, settings.poll_interval_seconds)
+        else Unconfigured(name, variable, settings)
         for name, adapter, key, variable in _PROVIDERS
     }
 

@@ -14,6 +14,7 @@ from providers.protocol import (
     ProviderError,
     Submission,
 )
+from runtime.settings import Settings
 
 
 class Unconfigured:
@@ -23,12 +24,12 @@ class Unconfigured:
         self,
         name: str,
         variable: str,
-        poll_interval_seconds: float | None = None,
+        settings: Settings,
         records: Mapping[str, Capabilities] = CAPABILITIES,
     ) -> None:
         self.name = name
         self._message = f"{variable} is not set"
-        self._records = records_of(name, records, poll_interval_seconds)
+        self._records = records_of(name, records, settings)
 
     def capabilities(self, model: str) -> Capabilities:
         """Give the record of one catalogue model, with the operator's poll interval if set."""

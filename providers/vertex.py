@@ -19,8 +19,8 @@ from providers.connections import (
     Connections,
     base_text,
     checked_base_url,
-    checked_key,
     chunks_of,
+    opened_key,
     origin,
     sent,
 )
@@ -53,12 +53,12 @@ class VertexVeo:
     def __init__(
         self, settings: Settings, records: Mapping[str, Capabilities] = CAPABILITIES
     ) -> None:
-        key = checked_key(settings.vertex_api_key, "VERTEX_AI_API_KEY")
+        key = opened_key(settings.vertex_api_key, "VERTEX_AI_API_KEY")
         base = checked_base_url(settings.vertex_base_url, "VERTEX_AI_BASE_URL")
         storage = checked_base_url(settings.vertex_storage_url, "VERTEX_AI_STORAGE_URL")
         self._base_url, self._storage_url = base_text(base), base_text(storage)
         self._model = settings.vertex_veo_model
-        self._records = records_of(self.name, records, settings.poll_interval_seconds)
+        self._records = records_of(self.name, records, settings)
         bearer = settings.vertex_auth == "bearer"
         self._connections = Connections(
             base,

@@ -44,7 +44,7 @@ class SecretFiles(PydanticBaseSettingsSource):
                 path = self._environment.get(name + FILE_SUFFIX)
                 if path:
                     self._refuse_both(names, name + FILE_SUFFIX)
-                    return _read(name + FILE_SUFFIX, Path(path)), field_name, False
+                    return read_secret(name + FILE_SUFFIX, Path(path)), field_name, False
         return None, field_name, False
 
     def _refuse_both(self, names: list[str], file_variable: str) -> None:
@@ -61,7 +61,11 @@ def variable_names(field: FieldInfo) -> Iterator[str]:
     yield from (name for name in names if isinstance(name, str))
 
 
-def _read(variable: str, path: Path) -> str:
+def read_secret(variable: str, path: Path) -> str:
+    """Read the file that a variable names.
+
+    Raises: SettingsError, naming the variable and what is wrong; never with the content.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(SECRET_BYTES_MAX + 1)

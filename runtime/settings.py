@@ -205,12 +205,20 @@ class Settings(BaseSettings):
         description="Seconds between two questions about one job; unset, as the model's capability "
         "record says.",
     )
+    submit_timeout_seconds: float | None = Field(
+        default=None,
+        gt=0,
+        validation_alias="TAPEWORKS_SUBMIT_TIMEOUT_SECONDS",
+        description="Seconds that a provider may take to answer an order, whose outcome is unknown "
+        "after that; unset, as the model's capability record says.",
+    )
     provider_calls_max: int = Field(
         default=32,
         ge=1,
         le=1000,
         validation_alias="TAPEWORKS_PROVIDER_CALLS_MAX",
-        description="Calls to a provider under way in one worker.",
+        description="Orders under way at one provider in one worker; as many questions beside "
+        "them, which a provider that leaves orders unanswered does not hold up.",
     )
     downloads_max: int = Field(
         default=4,

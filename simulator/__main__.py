@@ -37,6 +37,7 @@ def main() -> None:
             generation_seconds=arguments.generation_seconds,
             seed=arguments.seed,
             state=arguments.state,
+            plain_videos=arguments.plain_videos,
         )
         sys.stdout.writelines(f"simulator: {address}\n" for address in addresses)
         sys.stdout.flush()
@@ -78,6 +79,9 @@ def _arguments() -> argparse.Namespace:
         help="how long a generation takes until /_control/clock says otherwise",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the dice behind faults with a rate")
+    parser.add_argument(
+        "--plain-videos", action="store_true", help="videos without their prompt: for load"
+    )
     parser.add_argument("--state", type=Path, help="folder that outlives the process; else memory")
     arguments = parser.parse_args()
     if (arguments.tls_port is None) != (arguments.tls_folder is None):

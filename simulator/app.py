@@ -31,13 +31,17 @@ def create_app(
     generation_seconds: float = GENERATION_SECONDS,
     seed: int = 0,
     state: Path | None = None,
+    plain_videos: bool = False,
 ) -> FastAPI:
     """Return the app. Serve it with `simulator.server`, which can also cut connections.
 
     `seed`: of the dice behind faults with a rate. `state`: a folder to remember submissions and
-    operations in, for the next process; without it they end with this one.
+    operations in, for the next process; without it they end with this one. `plain_videos`: do not
+    draw the words into the videos, which is what most of the simulator's time goes into.
     """
-    studio = Studio(generation_seconds=generation_seconds, seed=seed, state=state)
+    studio = Studio(
+        generation_seconds=generation_seconds, seed=seed, state=state, plain_videos=plain_videos
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 BODY_BYTES_MAX = 64 * 2**20
 # 120 s: longer than a client keeps an idle connection, so that no reused one is closed under it.
@@ -26,7 +26,7 @@ class BodyTooLargeError(Exception):
     """A request carries more than `BODY_BYTES_MAX`; a provider's routes answer it."""
 
 
-class CuttableProtocol(H11Protocol):
+class CuttableProtocol(HttpToolsProtocol):
     """HTTP/1.1 of uvicorn (seen with 0.54) that lets a route reach its connection.
 
     `tests/simulator/test_faults.py` pins that the client sees a cut, not an answer, and

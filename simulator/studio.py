@@ -39,12 +39,19 @@ class Order:
 class Studio:
     """The state of one simulator. Everything happens on the event loop, except rendering."""
 
-    def __init__(self, *, generation_seconds: float, seed: int, state: Path | None) -> None:
+    def __init__(
+        self,
+        *,
+        generation_seconds: float,
+        seed: int,
+        state: Path | None,
+        plain_videos: bool = False,
+    ) -> None:
         self.clock = GenerationClock(generation_seconds)
         self.faults = FaultBoard(seed)
         self.submissions = SubmissionLedger()
         self.operations = Operations(self.clock)
-        self.files = FileStore()
+        self.files = FileStore(plain_videos=plain_videos)
         self._journal = Journal(state)
         try:
             for entry in self._journal.entries():

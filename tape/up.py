@@ -56,6 +56,10 @@ def up(
     workers: WorkersOption = "",
     generation_seconds: SecondsOption = 5.0,
     *,
+    plain_videos: Annotated[
+        bool,
+        typer.Option("--plain-videos", help="Simulated videos without their prompt: for load."),
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Return once it runs.")] = False,
     free_ports: Annotated[
         bool, typer.Option("--free-ports", help="Take any free ports, not 8000 and so on.")
@@ -65,6 +69,7 @@ def up(
     options = SystemOptions(
         workers=parse_workers(workers),
         generation_seconds=generation_seconds,
+        plain_videos=plain_videos,
         fixed_ports=not free_ports,
     )
     if detach:

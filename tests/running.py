@@ -78,8 +78,11 @@ class RunningSystem:
     def pid(self, process: str) -> int:
         return int((self.state_dir / "run" / f"{process}.pid").read_text())
 
-    def verify(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return tape(["verify", *arguments], self.state_dir, {"COLUMNS": "250"})
+    def verify(
+        self, *arguments: str, timeout_seconds: float = START_TIMEOUT_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        columns = {"COLUMNS": "250"}
+        return tape(["verify", *arguments], self.state_dir, columns, timeout_seconds)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pytest
 
 from schemas.requests import GenerationRequested, VideoSettings
 from tests.ingress.conftest import World
+from tests.inside_hosts import INSIDE_HOSTS
 
 PATH = "/v1/generations"
 IMAGE = "https://pictures.example/fox.png?signature=a%2Fb"
@@ -119,6 +120,9 @@ async def test_what_a_model_has_no_use_for_is_refused(
         "https://pictures.example/a fox.png",
         "https://pictures.example/f\u00fcchse.png",
         "https://pictures.example/" + "x" * 1976,
+        "https://ann:secret@pictures.example/fox.png",
+        "https://pictures.example\\@127.0.0.1/fox.png",
+        "https://%31%32%37.0.0.1/fox.png",
     ],
 )
 async def test_a_picture_has_an_https_url_and_is_never_repeated(
@@ -127,6 +131,15 @@ async def test_a_picture_has_an_https_url_and_is_never_repeated(
     (fault,) = await faults(world, ann, {**SORA, "image_url": url})
     assert fault["field"] == "image_url"
     assert not url or url not in fault["problem"]
+
+
+async def test_a_picture_never_lies_inside_a_network(world: World, ann: httpx.AsyncClient):
+    """torture.md row 39: the provider would refuse it, or be led where it must not go."""
+    for host in INSIDE_HOSTS:
+        url = f"https://{host}/fox.png"
+        (fault,) = await faults(world, ann, {**SORA, "image_url": url})
+        assert fault["field"] == "image_url", host
+        assert host not in fault["problem"], host
 
 
 async def test_a_picture_may_have_2000_characters(world: World, ann: httpx.AsyncClient):

@@ -36,6 +36,7 @@ from tests.waiting import eventually
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 # 10 ms: the fake provider's poll interval, so that a test sees many polls in little time.
 POLL_INTERVAL_SECONDS = 0.01
+ORDERS_MAX = 8
 
 
 class SettableClock:
@@ -152,8 +153,9 @@ class MemoryLane:
             {provider.name: provider},
             store or open_media_store(settings),
             settings,
-            asyncio.Semaphore(2),
-            {provider.name: asyncio.Semaphore(8)},
+            downloads=asyncio.Semaphore(2),
+            orders={provider.name: asyncio.Semaphore(ORDERS_MAX)},
+            reads={provider.name: asyncio.Semaphore(8)},
             clock=clock,
         )
         self.program = GenerationProgram(

@@ -13,6 +13,7 @@ from providers.protocol import Finished, ProviderError, Refused, Running
 from runtime import metrics
 from schemas.generation import AlertRaised, GenerationCancelled, GenerationFailed
 from tests.processors.memory_lane import (
+    ORDERS_MAX,
     MemoryLane,
     ScriptedProvider,
     SettableClock,
@@ -73,6 +74,34 @@ async def test_the_first_poll_comes_at_once_and_the_next_after_the_interval_C10(
 
     await eventually(three_polls, "three polls", seconds=5)
     assert lane.event_types == ["SubmissionIntended", "GenerationSubmitted", "GenerationPolled"]
+
+
+async def test_orders_that_hang_hold_up_no_question_about_other_jobs(lane, provider):
+    """Work that is done would else be noticed too late, and paid for and thrown away."""
+    lane.receive(reserved())
+    await lane.until("GenerationSubmitted")
+    answered = asyncio.Event()
+
+    @asynccontextmanager
+    async def hang():
+        await answered.wait()
+        yield
+
+    provider.before_submit_answer = hang
+    for _ in range(ORDERS_MAX):
+        lane.receive(reserved())
+
+    async def all_hang() -> bool:
+        return len(provider.submissions) == 1 + ORDERS_MAX
+
+    await eventually(all_hang, "every place for orders is taken", seconds=5)
+    polls = len(provider.polls)
+
+    async def polled() -> bool:
+        return len(provider.polls) >= polls + 3
+
+    await eventually(polled, "the first job is asked about", seconds=5)
+    answered.set()
 
 
 async def test_a_submission_that_was_surely_not_taken_is_tried_again_after_its_wait(

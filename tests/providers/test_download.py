@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,8 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from providers import download
-from providers.download import SIZE_BYTES_MAX, MediaFailure, Renew, download_video
+from providers.download import MediaFailure, Renew, download_video
 from providers.google import GoogleVeo
+from providers.protocol import FILE_BYTES_MAX
 from runtime.objects import FileMediaStore, StorageError
 from runtime.settings import Settings
 from schemas.failure import Failure
@@ -71,11 +72,13 @@ class Trip:
     store: FileMediaStore
     settings: Settings
     waits: list[float]
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
     async def media(
-        self, size_bytes_max: int = SIZE_BYTES_MAX, renew: Renew | None = None
+        self, size_bytes_max: int = FILE_BYTES_MAX, renew: Renew | None = None
     ) -> StoredMedia:
         async def noted(seconds: float) -> None:
+            assert not self.places.locked(), "a place is held while nothing is fetched"
             self.waits.append(seconds)
 
         return await download_video(
@@ -84,6 +87,7 @@ class Trip:
             source=SOURCE,
             object_key=KEY,
             settings=self.settings,
+            places=self.places,
             renew=renew,
             sleep=noted,
             size_bytes_max=size_bytes_max,
@@ -118,6 +122,23 @@ async def test_two_failed_attempts_are_followed_by_a_third(server, trip):
     server.replies(GONE, cut, SENT)
     assert await trip.media() == MEDIA
     assert (len(server.received), trip.waits) == (3, [1.0, 2.0])
+
+
+async def test_whoever_waits_for_another_attempt_leaves_its_place_to_others(server, trip):
+    """Else a few bad files hold up every good one; `Trip.places` is a single one."""
+    server.replies(GONE, SENT)
+    assert await trip.media() == MEDIA
+    assert not trip.places.locked()
+
+
+async def test_nothing_is_fetched_without_a_place(server, trip):
+    await trip.places.acquire()
+    server.replies(SENT)
+    waiting = asyncio.create_task(trip.media())
+    assert await asyncio.wait([waiting], timeout=0.1) == (set(), {waiting})
+    assert server.received == []
+    trip.places.release()
+    assert await waiting == MEDIA
 
 
 async def test_the_waits_go_on_doubling(server, trip):

@@ -1,4 +1,4 @@
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 
 import pytest
 from pydantic import SecretStr
@@ -75,6 +75,16 @@ async def test_an_operators_poll_interval_replaces_the_models_own(settings):
 def test_an_operators_poll_interval_stays_above_the_providers_least_gap():
     record = with_poll_interval(VEO_3_1_AT_GOOGLE, 0.01)
     assert (record.poll_interval_seconds, record.poll_interval_seconds_max) == (0.5, 1.5)
+
+
+async def test_an_operators_deadline_for_orders_replaces_the_models_own(settings):
+    """C19."""
+    providers = open_providers(settings.model_copy(update={"submit_timeout_seconds": 3.0}))
+    for model, record in CAPABILITIES.items():
+        held = providers[record.provider].capabilities(model)
+        assert held == replace(record, submit_timeout_seconds=3.0)
+    for provider in providers.values():
+        await provider.close()
 
 
 async def test_a_provider_without_a_key_fails_orders_and_begins_nothing(settings, server):

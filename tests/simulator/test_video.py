@@ -9,7 +9,7 @@ from PIL import Image, ImageChops, ImageFont, ImageStat
 
 from simulator import video
 from simulator.picture import prompt_picture, wrapped
-from simulator.video import Clip, ClipCache, render
+from simulator.video import Clip, ClipCache, plain_video, render
 
 SIZES = [(1280, 720), (720, 1280), (1920, 1080), (1080, 1920)]
 LONG_PROMPT = "A drone shot over a harbour town at golden hour, gulls overhead. " * 60
@@ -123,3 +123,11 @@ def test_the_cache_keeps_the_latest_clips_within_its_bytes():
     assert cache.video(clips[3]) is kept[3]
     assert cache.video(clips[0]) is not kept[0]
     assert cache.video(clips[0]) == kept[0]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_plain_video_is_as_real_as_any_and_its_bytes_are_its_own(size):
+    fox, cat, again = (plain_video(Clip(words, 6, *size)) for words in ("fox", "cat", "fox"))
+    assert fox == again != cat
+    assert len(pictures(fox)) == 6 * 24
+    assert pictures(fox)[0].size == size

@@ -228,7 +228,7 @@ def _records(cause: Cause) -> dict[str, Capabilities]:
 
 def _adapter(settings: Settings, cause: Cause, provider: str) -> Provider:
     if not cause.key:
-        return Unconfigured(provider, "ITS_KEY", records=_records(cause))
+        return Unconfigured(provider, "ITS_KEY", settings, _records(cause))
     adapter: Provider = ADAPTERS[provider](settings, _records(cause))
     if cause.breaks is not None:
         _break(adapter, cause.breaks, cause.times)
