@@ -1,0 +1,13 @@
+"""Every benchmark of the project, by the ids of its figures; one row to add one."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from bench import ledger
+from bench.figures import Figure
+from bench.stage import Plan, Stage
+
+Measure = Callable[[Stage, Plan], Awaitable[list[Figure]]]
+
+BENCHMARKS: Mapping[tuple[str, ...], Measure] = {
+    ("P1", "P2"): ledger.measure,
+}
