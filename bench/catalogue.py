@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bench import ledger
+from bench import accept, ledger
 from bench.figures import Figure
 from bench.stage import Plan, Stage
 
@@ -10,4 +10,5 @@ Measure = Callable[[Stage, Plan], Awaitable[list[Figure]]]
 
 BENCHMARKS: Mapping[tuple[str, ...], Measure] = {
     ("P1", "P2"): ledger.measure,
+    ("P3", "P3-p99"): accept.measure,
 }
