@@ -9,7 +9,7 @@ from ingress.auth import key_hash, new_key
 from ingress.read_model import PostgresReadModel
 from runtime.settings import Settings
 from schemas.codec import encode
-from schemas.envelope import Cause
+from schemas.envelope import Cause, Envelope
 from schemas.requests import CreditGrantRequested
 
 # Enough for every job that any benchmark makes.
@@ -41,7 +41,7 @@ def authorized(keys: Sequence[str]) -> list[dict[str, str]]:
     return [{"Authorization": f"Bearer {key}"} for key in keys]
 
 
-def _grant(account_id: str):
+def _grant(account_id: str) -> Envelope:
     event = CreditGrantRequested(
         account_id=account_id,
         occurred_at=AT,

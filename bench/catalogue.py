@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bench import accept, ledger
+from bench import accept, ledger, stress
 from bench.figures import Figure
 from bench.stage import Plan, Stage
 
@@ -11,4 +11,5 @@ Measure = Callable[[Stage, Plan], Awaitable[list[Figure]]]
 BENCHMARKS: Mapping[tuple[str, ...], Measure] = {
     ("P1", "P2"): ledger.measure,
     ("P3", "P3-p99"): accept.measure,
+    ("S0-149", "S0-149-status"): stress.measure,
 }

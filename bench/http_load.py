@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -95,7 +95,7 @@ class LoadProcess:
     def __init__(self) -> None:
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
-    def __enter__(self) -> "LoadProcess":
+    def __enter__(self) -> Self:
         self._pool.submit(time.monotonic).result()
         return self
 
@@ -119,6 +119,7 @@ class _Generator:
         self._idle: list[_Connection] = []
         self._connections: set[_Connection] = set()
         self._opening = 0
+        self._connecting: set[asyncio.Future[None]] = set()
         self._queue: deque[int] = deque()
         self._open_requests = self._count
         self._done = asyncio.Event()
@@ -172,7 +173,9 @@ class _Generator:
         self._queue.append(item)
         if len(self._connections) + self._opening < self._load.connections_max:
             self._opening += 1
-            asyncio.ensure_future(self._connect_more())
+            task = asyncio.ensure_future(self._connect_more())
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
     async def _connect_more(self) -> None:
         try:
@@ -236,7 +239,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's is none of asyncio's classes, but does the same.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._parser = httptools.HttpResponseParser(self)
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -53,7 +53,7 @@ class _Lines:
     def _write(self, line: str) -> None:
         sys.stderr.write(line + "\n")
 
-    debug = info = warning = error = critical = _write
+    debug = info = warning = error = critical = exception = _write
 
 
 def _json(event: object, default: Callable[[object], object], **_: object) -> str:
