@@ -1,4 +1,4 @@
-"""What must hold of a ledger's output, however fast it was: one answer each, balances that chain."""
+"""What must hold of a ledger's output, however fast: one answer each, balances that chain."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

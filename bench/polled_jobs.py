@@ -137,16 +137,18 @@ async def carry(kind: str, count: int) -> tuple[float, float]:
     loaded = _bytes_used()
     if kind == "heap":
         Lane(states, program).run()
+        following: list[asyncio.Task[None]] = []
     else:
+        # Kept here: a task that nobody holds may be collected.
         following = _follow_each(states, provider)
         del states
     async with asyncio.timeout(60):
         while len(provider.polled) < count:  # noqa: ASYNC110  seen by asking, as from outside
             await asyncio.sleep(0.05)
     provider.polled.clear()
-    following = locals().get("following")  # kept: a task that nobody holds may be collected
     after = _bytes_used()
-    assert following is None or len(following) == count
+    for task in following:
+        task.cancel()
     return (after - before) / count, (after - loaded) / count
 
 

@@ -44,17 +44,18 @@ def job_lives(jobs: int, name: str = "account") -> Mapping[str, Sequence[Record]
 
 def _account(account_id: str, jobs: int, chance: random.Random) -> list[Event]:
     grant = PRICE * jobs
-    common = {"account_id": account_id, "occurred_at": AT}
     events: list[Event] = [
         CreditGrantRequested(
-            **common,
+            account_id=account_id,
+            occurred_at=AT,
             amount_credits=grant,
             reason="benchmark",
             requested_by="admin",
             idempotency_key=_uuid(chance),
         ),
         CreditsGranted(
-            **common,
+            account_id=account_id,
+            occurred_at=AT,
             sequence=1,
             balance_after=grant,
             amount_credits=grant,
