@@ -6,6 +6,7 @@ Exit code 0 also where a bar is missed, which is printed; 1 where a result was w
 import argparse
 import asyncio
 import logging
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -55,6 +56,10 @@ def _options() -> argparse.Namespace:
 async def run(names: Sequence[str], plan: Plan, folder: Path) -> list[Figure]:
     """Run the named benchmarks on one broker and database; no name means all."""
     figures: list[Figure] = []
+    # As Ctrl-C: broker, database and workers are stopped, whoever asked for the end.
+    task = asyncio.current_task()
+    assert task is not None, "runs in a task"
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with open_stage(folder) as stage:
         for ids, measure in BENCHMARKS.items():
             if names and not set(ids) & set(names):

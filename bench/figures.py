@@ -34,6 +34,8 @@ class Side:
     name: str
     durability: str
     values: list[float] = field(default_factory=list)
+    # Processor time that the measured process took per unit, where it was taken; microseconds.
+    cpu_us: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
@@ -85,6 +87,7 @@ class Figure:
                     "durability": side.durability,
                     "median": side.median,
                     "values": side.values,
+                    "cpu_us": side.cpu_us,
                 }
                 for side in (self.ours, self.against)
             ],
@@ -96,6 +99,12 @@ class Figure:
 def number(value: float) -> str:
     """Write a measured value with the digits that mean something."""
     return f"{value:,.0f}" if value >= 100 else f"{value:,.3g}"  # noqa: PLR2004  three digits
+
+
+def cpu_note(*sides: Side) -> str:
+    """Say what the sides took of the processor, which hardly depends on who else is at work."""
+    said = (f"{side.name} {statistics.median(side.cpu_us):,.0f}" for side in sides if side.cpu_us)
+    return f"processor time of the worker, microseconds for each: {', '.join(said)}"
 
 
 def spread(values: Sequence[float]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from aiokafka import ConsumerRecord
 
-from bench.figures import Bar, Figure, Side
+from bench.figures import Bar, Figure, Side, cpu_note
 from bench.ledger_truth import faults_of, repeated_outputs
 from bench.load import RECORDS_PER_ACCOUNT, ledger_requests, one_grant_per_partition, put
 from bench.log_watch import TopicReader, reader_of, until_no_lag
@@ -61,14 +61,16 @@ RAW = Processor(
 async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     """Measure both figures in the same rounds."""
     load = ledger_requests(plan.amount(REQUESTS_FULL // RECORDS_PER_ACCOUNT))
+    sides = {p.name: Side(p.name, p.durability) for p in (OURS, NAIVE, RAW)}
     faults: dict[str, list[str]] = {OURS.name: [], NAIVE.name: [], RAW.name: []}
 
     async def once(processor: Processor, profile_as: str | None = None) -> float:
-        rate, wrong = await _rate(stage, processor, load, profile_as)
-        faults[processor.name] += wrong
-        return rate
+        run = await _run(stage, processor, load, profile_as)
+        faults[processor.name] += run.faults
+        if profile_as is None:
+            sides[processor.name].cpu_us.append(run.cpu_seconds / len(load) * 1e6)
+        return len(load) / run.seconds
 
-    sides = {p.name: Side(p.name, p.durability) for p in (OURS, NAIVE, RAW)}
     await interleave(
         {
             OURS.name: (sides[OURS.name], lambda: once(OURS)),
@@ -91,14 +93,24 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     )
     p2 = replace(p1, id="P2", against=sides[RAW.name], bar=Bar(at_least=0.4))
     p2.faults = faults[OURS.name] + faults[RAW.name]
-    p2.notes = []
+    p1.notes = [cpu_note(p1.ours, p1.against)]
+    p2.notes = [cpu_note(p2.ours, p2.against)]
     await _add_kills(stage, plan, p1)
     return [p1, p2]
 
 
-async def _rate(
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run: how long it took, and what was wrong with its results."""
+
+    seconds: float
+    cpu_seconds: float
+    faults: list[str]
+
+
+async def _run(
     stage: Stage, processor: Processor, load: list[Record], profile_as: str | None
-) -> tuple[float, list[str]]:
+) -> Outcome:
     settings = await stage.fresh()
     warm = one_grant_per_partition(settings)
     await put(settings, warm)
@@ -108,14 +120,16 @@ async def _rate(
             await outputs.until(len(warm), worker.check_alive)
             worker.freeze()
             await put(settings, load)
+            cpu_before = worker.cpu_seconds()
             started = time.time()
             worker.thaw()
             await outputs.until(len(warm) + len(load), worker.check_alive)
+            cpu_seconds = worker.cpu_seconds() - cpu_before
             seconds = max(record.timestamp for record in outputs.records) / 1000 - started
             wrong = await _faults(settings, processor, outputs.records, warm + load)
     finally:
         worker.stop()
-    return len(load) / seconds, wrong
+    return Outcome(seconds, cpu_seconds, wrong)
 
 
 async def _faults(

@@ -1,4 +1,4 @@
-"""What must hold of a ledger's output, however fast it was: torture.md section 1, invariants 1, 7."""
+"""What must hold of a ledger's output, however fast: one answer each, balances that chain."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

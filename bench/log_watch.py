@@ -91,6 +91,8 @@ async def until_no_lag(
 ) -> int:
     """Wait until a group has committed a topic to its end; give the lag that is left."""
     give_up_at = time.monotonic() + within_seconds
-    while (lag := await group_lag(settings, group_id, topic)) and time.monotonic() < give_up_at:
+    while True:
+        lag = await group_lag(settings, group_id, topic)
+        if not lag or time.monotonic() > give_up_at:
+            return lag
         await asyncio.sleep(0.2)
-    return lag

@@ -59,7 +59,6 @@ def main() -> None:
     )
     ledger = app.Table("ledger", partitions=config.partition_count)
 
-    @app.agent(requests)
     async def agent(stream: Any) -> None:  # noqa: ANN401  Faust's own types
         async for request in stream.events():
             message = request.message
@@ -85,6 +84,7 @@ def main() -> None:
                 row[KEY][key] = _text(after.key_use)
             ledger[account_id] = row
 
+    app.agent(requests)(agent)
     faust.Worker(app, loglevel=logging.WARNING, redirect_stdouts=False).execute_from_commandline()
 
 

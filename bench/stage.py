@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from devstack.account import remove_state
@@ -64,6 +65,11 @@ class Worker:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def cpu_seconds(self) -> float:
+        """Give the processor time that the process has taken so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
 
     def freeze(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -173,7 +179,7 @@ class Stage:
         log = self._logs / f"{module}-{uuid4().hex[:6]}.log"
         environment = {**environment_of(settings), "TAPEWORKS_PROBE_PORT": str(port)}
         with log.open("wb") as out:
-            process = subprocess.Popen(  # noqa: S603  our own modules
+            process = subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
                 env={**environment, **(extra or {})},
                 stdout=out,
@@ -227,7 +233,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 def record_profile(pid: int, path: Path) -> subprocess.Popen[bytes]:
     """Have py-spy draw where a process spends its time, until it is interrupted."""
     program = Path(sys.executable).with_name("py-spy")
-    return subprocess.Popen(  # noqa: S603  our own process
+    return subprocess.Popen(
         [
             str(program),
             "record",
