@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock secrets demo up down test chaos faults check format clean
+.PHONY: help install lock secrets demo up down test chaos faults bench check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,9 @@ chaos: install ## 200 jobs while workers are killed every 5 s and one is frozen 
 
 faults: install ## 1000 jobs with each of the simulator's faults at 20 %, on files and on S3; prints what came of each
 	TAPE_FAULT_JOBS=1000 $(BIN)/python -m pytest -s tests/faults
+
+bench: install ## measure ours against other ways, both in one run: some ten minutes on an idle machine
+	$(BIN)/python -m bench
 
 check: install ## the fast half: format, lint, types, imports, rules
 	$(BIN)/ruff format --check .

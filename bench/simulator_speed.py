@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--options", default="", help="of the simulator, such as --plain-videos")
     asked = parser.parse_args(arguments)
     command = [sys.executable, "-m", "simulator", "--generation-seconds", "0"]
-    with subprocess.Popen(  # noqa: S603  our own command line
+    with subprocess.Popen(
         [*command, *asked.options.split()], stdout=subprocess.PIPE, text=True
     ) as simulator:
         try:

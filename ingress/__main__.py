@@ -3,10 +3,11 @@
 import logging
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ingress.app import create_app
 from runtime.logs import configure_logs, logger
-from runtime.settings import settings
+from runtime.settings import Settings, settings
 
 log = logger(__name__)
 # 10 s: a call waits at most 2 s for the ledger and 2 s for the read model; the rest is downloads.
@@ -22,8 +23,15 @@ def main() -> None:
     # It tells every failed attempt, some 100 a second while a broker is away; publisher and
     # decisions tell the same once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    config = uvicorn.Config(
-        create_app(current),
+    config = server_config(create_app(current), current)
+    log.info("ingress_starts", host=current.http_host, port=current.http_port)
+    uvicorn.Server(config).run()
+
+
+def server_config(app: ASGIApp, current: Settings) -> uvicorn.Config:
+    """Say how an app is served."""
+    return uvicorn.Config(
+        app,
         host=current.http_host,
         port=current.http_port,
         # Ours are configured already; every call has a line of its own.
@@ -34,8 +42,6 @@ def main() -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS_MAX,
     )
-    log.info("ingress_starts", host=current.http_host, port=current.http_port)
-    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +26,7 @@ from ingress.middleware import CallMiddleware
 from ingress.ports import BrokerUnavailable, TooManyWaiting
 from ingress.problems import ProblemError, answer_problem, framework_problem, problem_answer
 from ingress.services import Collaborators, Services
+from ingress.straight import StraightRoutes
 from ingress.wait import ReadModelBehind
 from runtime.clock import Clock, monotonic_seconds, utc_now
 from runtime.database import DatabaseUnavailable
@@ -80,6 +82,13 @@ def create_app(
     app.add_exception_handler(HTTPException, _answer_refusal)
     for state, (code, detail) in _PROBLEM_BY_STATE.items():
         app.add_exception_handler(state, _answering(code, detail))
+    straight = [
+        route
+        for route in routes_generations.router.routes
+        if isinstance(route, APIRoute) and route.endpoint is routes_generations.create_generation
+    ]
+    app.add_middleware(StraightRoutes, routes=straight, error_answers=app.exception_handlers)
+    # Added last, so it stands around the other.
     app.add_middleware(CallMiddleware)
     describe_keys(app)
     return app

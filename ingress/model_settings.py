@@ -39,6 +39,8 @@ def settings_of(asked: GenerationInput, model: Model) -> VideoSettings:
 
 def setting_faults(model: Model, settings: VideoSettings) -> list[FieldFault]:
     """Check every setting against the catalogue."""
+    if unsupported_setting(model, settings) is None:
+        return []
     faults = []
     values: dict[str, Any] = settings.model_dump()
     # The catalogue names the first fault; with that one corrected it names the next.

@@ -69,6 +69,8 @@ class ProjectionLane:
         self._end_offset = next_offset
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        # Looked up once: it is set with every record.
+        self._lag = metrics.projection_lag_records.labels(topic, str(partition))
 
     @property
     def lag_records(self) -> int:
@@ -117,7 +119,7 @@ class ProjectionLane:
         # Whoever waits to put gets through; what they put here is not applied here.
         while not self._queue.empty():
             self._queue.get_nowait()
-        metrics.projection_lag_records.labels(self.topic, str(self.partition)).set(0)
+        self._lag.set(0)
 
     async def _run(self) -> None:
         try:
@@ -198,5 +200,4 @@ class ProjectionLane:
         self._show_lag()
 
     def _show_lag(self) -> None:
-        lag = metrics.projection_lag_records.labels(self.topic, str(self.partition))
-        lag.set(self.lag_records)
+        self._lag.set(self.lag_records)

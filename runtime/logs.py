@@ -3,9 +3,11 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import structlog
 
 _SECRET_NAME = re.compile(
@@ -22,11 +24,40 @@ REDACTED = "[redacted]"
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Take secrets out of a log line, by the field's name and the look of its text (I28)."""
     for name, value in event.items():
-        if _SECRET_NAME.search(name):
+        if _is_secret(name):
             event[name] = REDACTED
         elif isinstance(value, str):
             event[name] = _SECRET_TEXT.sub(REDACTED, value)
     return event
+
+
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
+
+
+class _Lines:
+    """A logger by the library's name and level that writes finished lines itself.
+
+    The library would make a record of each line, look for its caller and format it again: half
+    of the 100 us that a line took.
+    """
+
+    disabled = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        # What structlog asks for before it makes a line.
+        self.getEffectiveLevel = logging.getLogger(name).getEffectiveLevel
+
+    def _write(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+    debug = info = warning = error = critical = exception = _write
+
+
+def _json(event: object, default: Callable[[object], object], **_: object) -> str:
+    return msgspec.json.encode(event, enc_hook=default).decode()
 
 
 def configure_logs(process: str, level: str = "info") -> None:
@@ -47,9 +78,9 @@ def configure_logs(process: str, level: str = "info") -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            structlog.processors.JSONRenderer(_json),
         ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=_Lines,
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
@@ -59,7 +90,7 @@ def configure_logs(process: str, level: str = "info") -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(_json),
             ],
         )
     )

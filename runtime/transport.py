@@ -6,7 +6,7 @@ private to faust-streaming 0.15.3, so another version is refused at import.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -60,6 +60,46 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
             read = self._read_offset[tp]
             if read is None or message.offset >= read:
                 self._delivered[tp].append(message.offset)
+        return message
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109  Faust's signature
+        """Give all records of a partition that one fetch brought as one message.
+
+        Shape: `records` of the message are the driver's own, `offset` is that of the last one.
+        Faust takes 80 to 100 us for each message (decision 0024); what is not acknowledged through
+        Faust needs no message of its own. Topics with acknowledgements are given singly.
+        """
+        fetched, active_partitions = await self._wait_next_records(timeout)
+        generation_id = self.app.consumer_generation_id
+        if fetched is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for tp, records in fetched.items():
+            if not self.flow_active or self.app.consumer_generation_id != generation_id:
+                return
+            if tp not in self._buffered_partitions and tp not in (active_partitions or {tp}):
+                continue
+            self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+            if self.app.topics.acks_enabled_for(tp.topic):
+                for record in records:
+                    yield tp, self._to_message(tp, record)
+            elif fresh := self._unread(tp, records):
+                yield tp, self._to_batch(tp, fresh)
+
+    def _unread(self, tp: TP, records: Sequence[Any]) -> Sequence[Any]:
+        read = self._read_offset[tp]
+        return [record for record in records if read is None or record.offset >= read]
+
+    def _to_batch(self, tp: TP, records: Sequence[Any]) -> Any:  # noqa: ANN401  Faust's own types
+        last = records[-1]
+        message = super()._to_message(tp, last)
+        # The stream must not hold the last record's bytes for those of all.
+        message.key = message.value = None
+        message.records = records
+        message.previous_offset = self._last_delivered.get(tp, -1)
+        self._last_delivered[tp] = last.offset
         return message
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:

@@ -6,7 +6,7 @@ is the lanes' part (decision 0003).
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, Protocol
@@ -25,6 +25,8 @@ from runtime.watchdog import Watchdog
 log = logger(__name__)
 # 3 s: a third or less of the session's time-out.
 HEARTBEAT_SECONDS = 3.0
+# A message carries up to the 500 records of one fetch: 8 keep a lane busy while the next ones come.
+STREAM_MESSAGES_MAX = 8
 
 
 class Lanes(Protocol):
@@ -96,7 +98,7 @@ def create_app(name: str, settings: Settings, topics: Iterable[str], lanes: Lane
         broker_rebalance_timeout=60.0,
         broker_max_poll_records=500,
         broker_commit_interval=1.0,
-        stream_buffer_maxsize=1000,
+        stream_buffer_maxsize=STREAM_MESSAGES_MAX,
         stream_wait_empty=True,
         consumer_auto_offset_reset="earliest",
         topic_allow_declare=False,
@@ -121,20 +123,28 @@ def _feed(app: TapeApp, topic: str, name: str) -> None:
     async def feed(stream: Any) -> None:  # noqa: ANN401  Faust's own types
         async for event in stream.events():
             message = event.message
-            record = InputRecord(
-                topic=message.topic,
-                offset=message.offset,
-                previous_offset=message.previous_offset,
-                key=message.key,
-                value=message.value,
-                headers=tuple(message.headers or ()),
-            )
             try:
-                await app.lanes.put(message.partition, record)
+                for record in _input_records(message):
+                    await app.lanes.put(message.partition, record)
             except Exception as error:  # noqa: BLE001  Faust would acknowledge and go on (F1)
-                die(f"{message.topic}[{message.partition}] at {message.offset}: {error!r}")
+                die(f"{message.topic}[{message.partition}] up to {message.offset}: {error!r}")
 
     app.agent(channel, name=f"{app.conf.id}.{name}", concurrency=1)(feed)
+
+
+def _input_records(message: Any) -> Iterator[InputRecord]:  # noqa: ANN401  Faust's own types
+    """Give the records that one message of the hardened transport carries."""
+    previous_offset = message.previous_offset
+    for record in message.records:
+        yield InputRecord(
+            topic=record.topic,
+            offset=record.offset,
+            previous_offset=previous_offset,
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers or ()),
+        )
+        previous_offset = record.offset
 
 
 async def _on_assigned(app: TapeApp, assigned: set[TP], **_: object) -> None:

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid5
+from hashlib import sha1
 
 from schemas.base import Event
+
+UUID_BYTES = 16
+# RFC 9562: version 5 in bits 48 to 51, variant 0b10 in bits 64 and 65.
+_UUID5_MASK = ~((0xF << 76) | (0x3 << 62))
+_UUID5_BITS = (0x5 << 76) | (0x2 << 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,17 @@ class Envelope:
 def derived_event_id(cause_id: str, event_type: str, index: int) -> str:
     """Make the id of the event that `cause_id` led to, the same at every attempt.
 
+    Shape: uuid5 of the cause's UUID and "type:index", by hand: the standard library takes three
+    times as long (decision 0023), and every event of every processor passes here.
     Raises: ValueError if `cause_id` is no UUID.
     """
-    return str(uuid5(UUID(cause_id), f"{event_type}:{index}"))
+    cause = bytes.fromhex(cause_id.replace("-", ""))
+    if len(cause) != UUID_BYTES:
+        raise ValueError(f"no UUID: {cause_id[:100]!r}")
+    digest = sha1(cause + f"{event_type}:{index}".encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:UUID_BYTES], "big") & _UUID5_MASK | _UUID5_BITS
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 @dataclass(frozen=True, slots=True)

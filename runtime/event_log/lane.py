@@ -5,6 +5,7 @@ offsets; memory changes, and answers go out, only after its commit. Source: deci
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 
@@ -184,10 +185,11 @@ class Lane:
         for item in inputs:
             if isinstance(item, InputRecord):
                 self._decide_record(item, batch)
-                metrics.lane_inputs.labels(self._program.name, "record").inc()
             else:
                 self._decide_command(item, batch)
-                metrics.lane_inputs.labels(self._program.name, "command").inc()
+        commands = len(batch.answers)
+        metrics.lane_inputs.labels(self._program.name, "record").inc(len(inputs) - commands)
+        metrics.lane_inputs.labels(self._program.name, "command").inc(commands)
         return batch
 
     def _decide_record(self, record: InputRecord, batch: _Batch) -> None:
@@ -264,8 +266,9 @@ class Lane:
                 monotonic_seconds() - started
             )
             metrics.lane_transactions.labels(self._program.name, str(self.partition)).inc()
-            for envelope in batch.envelopes:
-                metrics.lane_events.labels(self._program.name, envelope.event_type).inc()
+            written = Counter(envelope.event_type for envelope in batch.envelopes)
+            for event_type, count in written.items():
+                metrics.lane_events.labels(self._program.name, event_type).inc(count)
         elif batch.positions:
             # Inputs that led to nothing lead to nothing again: their positions may wait.
             self._uncommitted_positions = True

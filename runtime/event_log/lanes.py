@@ -73,5 +73,5 @@ class Lanes:
         task = self._opening.get(partition)
         if task is None:
             return
-        lane = await asyncio.shield(task)
+        lane = task.result() if task.done() else await asyncio.shield(task)
         await lane.put(record)

@@ -1,7 +1,7 @@
 """Ids are derived, never drawn: deciding again makes the same event with the same id."""
 
 from datetime import UTC, datetime
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import strategies as st
@@ -29,6 +29,12 @@ def test_an_id_derived_once_is_derived_so_for_ever():
     assert derived_event_id(CAUSE_ID, "CreditsReserved", 0) == str(
         UUID("bfc3c556-e47f-5810-a771-b0ffb0f7ed0c")
     )
+
+
+@whatever(parts=PARTS)
+def test_a_derived_id_is_the_uuid_of_version_5(parts):
+    cause_id, event_type, index = parts
+    assert derived_event_id(*parts) == str(uuid5(UUID(cause_id), f"{event_type}:{index}"))
 
 
 def test_a_cause_without_a_uuid_derives_nothing():

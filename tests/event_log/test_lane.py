@@ -40,14 +40,16 @@ async def feed(lane: Lane, records: list[InputRecord]) -> None:
         await until_decided(lane, records[-1].topic, records[-1].offset + 1)
 
 
-async def committed_offset(settings: Settings, topic: str) -> int:
+async def committed_offset(settings: Settings, topic: str) -> int | None:
+    """Give the group's offset; None until the broker has marked the first transaction's end."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
     await admin.start()
     try:
         offsets = await admin.list_consumer_group_offsets(f"{settings.namespace}ledger")
     finally:
         await admin.close()
-    return int(offsets[TopicPartition(settings.namespace + topic, PARTITION)].offset)
+    committed = offsets.get(TopicPartition(settings.namespace + topic, PARTITION))
+    return committed.offset if committed else None
 
 
 async def test_events_state_and_offsets_of_a_batch_become_visible_together(

@@ -1,0 +1,70 @@
+"""P10: what it takes to carry a job that is polled, beside the job's own state.
+
+Each side runs in a process of its own (bench/polled_jobs.py) that first reads the same states.
+"""
+
+import asyncio
+import statistics
+import sys
+
+from bench.figures import Bar, Figure, Side
+from bench.rounds import interleave
+from bench.stage import Plan, Stage, environment_of
+
+JOBS_FULL = 10_000
+# Below this, what a process allocates anyway would be the figure.
+JOBS_LEAST = 1_000
+WITHIN_SECONDS = 120.0
+NO_DURABILITY = "the job's state is on the state topic; what is measured is derived from it"
+
+
+async def measure(stage: Stage, plan: Plan) -> list[Figure]:
+    """Measure P10."""
+    count = plan.amount(JOBS_FULL, JOBS_LEAST)
+    whole: dict[str, list[float]] = {"heap": [], "tasks": []}
+
+    async def once(kind: str) -> float:
+        with_state, without_state = await _carry(stage, kind, count)
+        whole[kind].append(with_state)
+        return without_state
+
+    ours = Side("heap of the lane", NO_DURABILITY)
+    against = Side("task per job", NO_DURABILITY)
+    await interleave(
+        {"heap": (ours, lambda: once("heap")), "tasks": (against, lambda: once("tasks"))},
+        plan.pairs,
+    )
+    figure = Figure(
+        id="P10",
+        title=f"memory to follow each of {count:,} polled jobs",
+        unit="bytes/job",
+        ours=ours,
+        against=against,
+        bar=Bar(at_most=0.3),
+    )
+    with_ours, with_theirs = (statistics.median(whole[kind]) for kind in ("heap", "tasks"))
+    figure.notes.append(
+        f"with the job's own state, which both hold alike: {with_ours:,.0f} against "
+        f"{with_theirs:,.0f} bytes/job, ratio {with_ours / with_theirs:.2f}"
+    )
+    return [figure]
+
+
+async def _carry(stage: Stage, kind: str, count: int) -> tuple[float, float]:
+    """Have a process carry jobs until each was polled.
+
+    Raises: RuntimeError with what the process said, if it could not.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "bench.polled_jobs", kind, str(count)),
+        env=environment_of(stage.settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(WITHIN_SECONDS):
+        said, complaint = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"bench.polled_jobs {kind} failed:\n{complaint.decode()[-2000:]}")
+    with_state, without_state = map(float, said.split())
+    return with_state, without_state
