@@ -5,11 +5,12 @@ repeated freely (design.md section 3, effects outside Kafka).
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from domain.breaker import BreakerLimits
 from domain.failures import ProviderFault, Trouble, poll_trouble, system_trouble
 from domain.generation_commands import (
     BeginSubmission,
@@ -26,7 +27,9 @@ from domain.generation_commands import (
     RecordTrouble,
 )
 from domain.generation_state import Job
+from processors.fair_places import FairPlaces
 from processors.generation import JobCommand, OpenJob, job_key
+from processors.provider_gate import Place, ProviderGate, ProviderPausedError
 from providers.download import MediaFailure, download_video
 from providers.protocol import Finished, Provider, ProviderError, Refused, Running, Submission
 from runtime.clock import Clock, utc_now
@@ -39,21 +42,25 @@ from schemas.generation import ProviderCancellation
 log = logger(__name__)
 # 10 s: a step that broke down in an unforeseen way is taken again some 60 times in its 10 minutes.
 DOWNLOAD_RESTART_SECONDS = 10.0
+DOWNLOAD_STEPS_EACH = 2
 # 1, 2 s: the waits before the second and third attempt to cancel; the job's owner waits as long.
 CANCEL_WAITS_SECONDS = (1.0, 2.0)
+# 60 s: a provider that asks to be left alone for longer is asked again all the same; a job's paid
+# work would else end unseen.
+RETRY_AFTER_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What calls need, shared by all lanes of a worker; the semaphores bound what runs at once."""
+    """What calls need, shared by all lanes of a worker; gates and semaphore bound what runs."""
 
     providers: Mapping[str, Provider]
     store: MediaStore
     settings: Settings
     downloads: asyncio.Semaphore
-    # Apart: orders that hang must not keep anybody from asking about work that is done.
-    orders: Mapping[str, asyncio.Semaphore]
-    reads: Mapping[str, asyncio.Semaphore]
+    # More steps than downloads: one that waits out a pause between attempts fetches nothing.
+    download_steps: FairPlaces
+    gates: Mapping[str, ProviderGate]
     clock: Clock = utc_now
 
     @classmethod
@@ -66,9 +73,15 @@ class Outside:
             store=store,
             settings=settings,
             downloads=asyncio.Semaphore(settings.downloads_max),
-            orders=defaultdict(lambda: asyncio.Semaphore(settings.provider_calls_max)),
-            reads=defaultdict(lambda: asyncio.Semaphore(settings.provider_calls_max)),
+            download_steps=FairPlaces(settings.downloads_max * DOWNLOAD_STEPS_EACH),
+            gates={name: open_gate(name, settings) for name in providers},
         )
+
+
+def open_gate(provider: str, settings: Settings) -> ProviderGate:
+    """Make a provider's gate with the bounds of the settings."""
+    limits = BreakerLimits(settings.breaker_failures_max, settings.breaker_open_seconds)
+    return ProviderGate(provider, settings.provider_calls_max, limits)
 
 
 class JobCalls:
@@ -98,51 +111,53 @@ class JobCalls:
         """Have the lane decide what was learned; returns once it is committed."""
         await self._lane.decide(JobCommand(job_id, command))
 
-    async def submit(self, job: Job) -> None:
+    async def submit(self, job: Job, place: Place) -> None:
         """Put the intent on the tape, then ask the provider once."""
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
-        async with self._outside.orders[job.provider]:
-            await self.tell(job.job_id, BeginSubmission(clock()))
-            intended = self.job(job.job_id)
-            if intended is None or intended.status != "submitting":
-                return
-            submission = Submission(job.job_id, job.settings, job.prompt)
-            attempt = intended.attempt
-            try:
-                operation_id = await provider.submit(submission)
-            except ProviderError as error:
-                await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, error.fault))
-            except Exception as error:
-                # An adapter's bug after the intent: nobody knows what was sent.
-                log.exception("submit_raised", job_id=job.job_id)
-                fault = ProviderFault(kind="permanent", started="unknown", message=repr(error))
-                await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, fault))
-            else:
-                await self.tell(job.job_id, RecordSubmission(clock(), attempt, operation_id))
+        await self.tell(job.job_id, BeginSubmission(clock()))
+        intended = self.job(job.job_id)
+        if intended is None or intended.status != "submitting":
+            return
+        submission = Submission(job.job_id, job.settings, job.prompt)
+        attempt = intended.attempt
+        try:
+            operation_id = await provider.submit(submission)
+        except ProviderError as error:
+            place.told(error.fault)
+            await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, error.fault))
+        except Exception as error:
+            # An adapter's bug after the intent: nobody knows what was sent.
+            log.exception("submit_raised", job_id=job.job_id)
+            fault = ProviderFault(kind="permanent", started="unknown", message=repr(error))
+            await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, fault))
+        else:
+            place.told(None)
+            await self.tell(job.job_id, RecordSubmission(clock(), attempt, operation_id))
 
-    async def poll(self, job: Job) -> float:
+    async def poll(self, job: Job, place: Place) -> float:
         """Ask how the work is going; a poll that brings no answer is asked again.
 
-        Units: returns the seconds the provider asked us to stay away, 0 if it did not.
+        Units: returns the seconds the provider asked us to stay away, 60 at most, 0 if it did not.
         """
         assert job.operation_id is not None, "a job is polled once it was submitted"
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
-        async with self._outside.reads[job.provider]:
-            try:
-                answer = await provider.poll(job.settings.model, job.operation_id)
-            except ProviderError as error:
-                if error.fault.kind == "transient":
-                    # A poll that fails says nothing of the job; it is asked again (S0-48).
-                    log.warning("poll_failed", job_id=job.job_id, error=str(error))
-                    await self._meet(job, poll_trouble(error.fault))
-                    return error.retry_after_seconds or 0.0
-                await self.tell(job.job_id, RecordPollFault(clock(), error.fault))
-                return 0.0
-            except Exception as error:
-                # S0-83: an adapter's bug with one answer must not stop the other jobs.
-                log.exception("poll_raised", job_id=job.job_id)
-                await self._meet(job, system_trouble("poll", error))
-                return 0.0
+        try:
+            answer = await provider.poll(job.settings.model, job.operation_id)
+        except ProviderError as error:
+            place.told(error.fault)
+            if error.fault.kind == "transient":
+                # A poll that fails says nothing of the job; it is asked again (S0-48).
+                log.warning("poll_failed", job_id=job.job_id, error=str(error))
+                await self._meet(job, poll_trouble(error.fault))
+                return min(error.retry_after_seconds or 0.0, RETRY_AFTER_SECONDS_MAX)
+            await self.tell(job.job_id, RecordPollFault(clock(), error.fault))
+            return 0.0
+        except Exception as error:
+            # S0-83: an adapter's bug with one answer must not stop the other jobs.
+            log.exception("poll_raised", job_id=job.job_id)
+            await self._meet(job, system_trouble("poll", error))
+            return 0.0
+        place.told(None)
         self._met.pop(job.job_id, None)
         match answer:
             case Running(state, progress, position):
@@ -194,12 +209,23 @@ class JobCalls:
         assert job.operation_id is not None, "a job is downloaded once it was submitted"
         provider = self._outside.providers[job.provider]
         try:
-            async with self._outside.reads[job.provider]:
+            async with self._read_place(job):
                 answer = await provider.poll(job.settings.model, job.operation_id)
-        except ProviderError as error:
+        except (ProviderError, ProviderPausedError) as error:
             log.warning("renewal_failed", job_id=job.job_id, error=str(error))
             return None
         return answer.source if isinstance(answer, Finished) else None
+
+    @asynccontextmanager
+    async def _read_place(self, job: Job) -> AsyncIterator[None]:
+        """Hold a place for one read, and have the gate learn from how it ends."""
+        async with self._outside.gates[job.provider].place(job.account_id) as place:
+            try:
+                yield
+            except ProviderError as error:
+                place.told(error.fault)
+                raise
+            place.told(None)
 
     async def stop(self, job: Job) -> None:
         """Have the provider stop a job whose cancellation was accepted, and end it (C28)."""
@@ -217,8 +243,11 @@ class JobCalls:
             return "not_offered"
         for wait_seconds in (*CANCEL_WAITS_SECONDS, None):
             try:
-                async with self._outside.reads[job.provider]:
+                async with self._read_place(job):
                     return await provider.cancel(job.settings.model, job.operation_id)
+            except ProviderPausedError as error:
+                log.warning("cancel_failed", job_id=job.job_id, error=str(error))
+                break
             except ProviderError as error:
                 log.warning("cancel_failed", job_id=job.job_id, error=str(error))
                 if error.fault.kind != "transient" or wait_seconds is None:

@@ -5,16 +5,20 @@ What must survive a restart is in the jobs' states; the moments here are derived
 
 import asyncio
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
+from typing import Literal
 
 from domain.generation_commands import CheckDeadline, RecoverSubmission
 from domain.generation_state import Job, Limits
 from processors.alerts import announce_alerts
+from processors.fair_places import FairPlace
 from processors.generation import OpenJob
 from processors.job_calls import JobCalls, Outside
 from processors.job_timers import JobTimers
+from processors.provider_gate import Place
 from providers.protocol import PollPlan
 from runtime import metrics
 from runtime.event_log.program import LaneClosedError, LaneHandle
@@ -23,11 +27,13 @@ from runtime.logs import logger
 from schemas.envelope import Envelope
 
 log = logger(__name__)
-# Steps of one lane that may wait for a place or run at once; the rest stays in the heap.
+# Steps of one lane that need no place and run at once; the rest stays in the heap. Steps that
+# need one wait for it as an entry in a queue, and are bounded by the places.
 STEPS_MAX = 256
 # 5 s: a submit in flight is given this long to be answered when the lane is given up, because its
 # answer is lost with the lane; most submits answer within one.
 CLOSE_GRACE_SECONDS = 5.0
+_NEVER_SECONDS = float("inf")
 
 
 class JobRunner:
@@ -41,7 +47,10 @@ class JobRunner:
         self._calls = JobCalls(lane, outside)
         self._timers = JobTimers()
         self._steps: dict[str, asyncio.Task[object]] = {}
+        self._unplaced: set[str] = set()
         self._submitting: set[str] = set()
+        # Jobs that wait for a place, each with the way to wait no longer.
+        self._waiting: dict[str, Callable[[], bool]] = {}
         self._known: dict[str, Job] = {}
         self._wake = asyncio.Event()
         self._closing = False
@@ -68,6 +77,8 @@ class JobRunner:
         self._closing = True
         if self._loop_task is not None:
             self._loop_task.cancel()
+        for job_id in tuple(self._waiting):
+            self._withdraw(job_id)
         submits = [self._steps[job_id] for job_id in self._submitting if job_id in self._steps]
         if submits:
             await asyncio.wait(submits, timeout=CLOSE_GRACE_SECONDS)
@@ -87,6 +98,8 @@ class JobRunner:
         self._known[job.job_id] = job
         if job.job_id in self._steps:
             return  # the step in hand looks again at its end
+        # What it waits for may be another place now, or none.
+        self._withdraw(job.job_id)
         wait_seconds = self._wait_seconds(job)
         if jitter and job.status == "processing" and job.cancel_requested_by is None:
             # After a restart everything is overdue at once: spread it over one interval.
@@ -121,6 +134,7 @@ class JobRunner:
     def _forget(self, job_id: str) -> None:
         self._calls.forget(job_id)
         self._timers.forget(job_id)
+        self._withdraw(job_id)
         job = self._known.pop(job_id, None)
         if job is None:
             return
@@ -135,21 +149,72 @@ class JobRunner:
         loop = asyncio.get_running_loop()
         while not self._closing:
             self._wake.clear()
-            if len(self._steps) < STEPS_MAX:
+            if len(self._unplaced) < STEPS_MAX:
                 for job_id in self._timers.pop_due(loop.time()):
-                    self._steps[job_id] = asyncio.create_task(self._step_guarded(job_id))
-                    if len(self._steps) >= STEPS_MAX:
+                    self._begin(job_id)
+                    if len(self._unplaced) >= STEPS_MAX:
                         break
-            due = self._timers.next_due() if len(self._steps) < STEPS_MAX else None
+            due = self._timers.next_due() if len(self._unplaced) < STEPS_MAX else None
             # Not wait_for: Python 3.11's may swallow the cancellation that close() sends.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
 
-    async def _step_guarded(self, job_id: str) -> None:
+    def _begin(self, job_id: str) -> None:
+        """Start a job's step, or have it wait for its place until its deadline at most."""
+        self._withdraw(job_id)
+        job = self._calls.job(job_id)
+        if job is None:
+            return
+        gate = self._outside.gates[job.provider]
+        kind = self._call_kind(job)
+        if kind is None:
+            self._unplaced.add(job_id)
+            self._start(job_id, None)
+            return
+        if kind == "download":
+            places = self._outside.download_steps
+            self._waiting[job_id] = partial(places.withdraw, job.account_id, job_id)
+            places.ask(job.account_id, job_id, partial(self._placed, job_id))
+        else:
+            self._waiting[job_id] = partial(gate.withdraw, kind, job.account_id, job_id)
+            gate.ask(kind, job.account_id, job_id, partial(self._placed, job_id))
+        if job_id in self._waiting:
+            self._schedule(job, _NEVER_SECONDS)
+
+    def _call_kind(self, job: Job) -> Literal["read", "order", "download"] | None:
+        """Say what a job's next step needs a place for; None for one that makes no such call."""
+        if self._outside.clock() >= job.deadline(self._limits):
+            return None
+        if job.status == "pending":
+            return "order"
+        if job.status == "downloading":
+            return "download"
+        if job.status == "processing" and job.cancel_requested_by is None:
+            return "read"
+        return None
+
+    def _placed(self, job_id: str, place: Place | FairPlace) -> None:
+        del self._waiting[job_id]
+        self._timers.forget(job_id)
+        self._start(job_id, place)
+
+    def _start(self, job_id: str, place: Place | FairPlace | None) -> None:
+        step = asyncio.create_task(self._step_guarded(job_id, place))
+        self._steps[job_id] = step
+        if place is not None:
+            # Not in the step: one that is cancelled before it began never runs.
+            step.add_done_callback(lambda _: place.release())
+
+    def _withdraw(self, job_id: str) -> None:
+        withdraw = self._waiting.pop(job_id, None)
+        if withdraw is not None:
+            withdraw()
+
+    async def _step_guarded(self, job_id: str, place: Place | FairPlace | None) -> None:
         again_in_seconds = 0.0
         try:
-            again_in_seconds = await self._step(job_id)
+            again_in_seconds = await self._step(job_id, place)
         except LaneClosedError:
             return
         except Exception as error:
@@ -159,6 +224,7 @@ class JobRunner:
         finally:
             self._steps.pop(job_id, None)
             self._submitting.discard(job_id)
+            self._unplaced.discard(job_id)
             self._wake.set()
         job = self._calls.job(job_id)
         if job is None or self._closing:
@@ -168,7 +234,7 @@ class JobRunner:
             wait_seconds = max(wait_seconds, again_in_seconds)
         self._schedule(job, wait_seconds)
 
-    async def _step(self, job_id: str) -> float:
+    async def _step(self, job_id: str, place: Place | FairPlace | None) -> float:
         """Take a job one step on; give the seconds until it may be taken again."""
         job = self._calls.job(job_id)
         if job is None:
@@ -177,20 +243,20 @@ class JobRunner:
         overdue = now >= job.deadline(self._limits)
         if overdue and job.status != "submitting":
             await self._calls.tell(job_id, CheckDeadline(now, self._calls.met(job_id)))
-        elif job.status == "pending":
+        elif job.status == "pending" and isinstance(place, Place):
             self._submitting.add(job_id)
-            await self._calls.submit(job)
+            await self._calls.submit(job, place)
         elif job.status == "submitting":
             # No step of this worker is submitting it: its worker is gone.
             await self._calls.tell(job_id, RecoverSubmission(now))
         elif job.status == "processing" and job.cancel_requested_by is not None:
             await self._calls.stop(job)
-        elif job.status == "processing":
-            asked_to_wait_seconds = await self._calls.poll(job)
+        elif job.status == "processing" and isinstance(place, Place):
+            asked_to_wait_seconds = await self._calls.poll(job, place)
             after = self._calls.job(job_id)
             if after is not None and after.status == "processing":
                 return max(asked_to_wait_seconds, self._next_poll_seconds(job))
-        elif job.status == "downloading":
+        elif job.status == "downloading" and place is not None:
             return await self._calls.download(job)
         return 0.0
 

@@ -3,6 +3,10 @@
 import heapq
 from collections.abc import Iterator
 
+# Moments that were moved stay in the heap until they are due; more than these are swept out.
+MOVED_MAX_SHARE = 3
+MOVED_MAX = 1000
+
 
 class JobTimers:
     """Holds one due moment per job.
@@ -21,6 +25,9 @@ class JobTimers:
         """Set or move a job's moment."""
         self._due[job_id] = due
         heapq.heappush(self._heap, (due, job_id))
+        if len(self._heap) > MOVED_MAX_SHARE * len(self._due) + MOVED_MAX:
+            self._heap = [(due, job_id) for job_id, due in self._due.items()]
+            heapq.heapify(self._heap)
 
     def forget(self, job_id: str) -> None:
         """Let a job need no attention any more."""

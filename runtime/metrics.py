@@ -14,6 +14,12 @@ decision_seconds = Histogram(
 decisions_missed = Counter(
     "tapeworks_decisions_missed", "POSTs answered before the ledger had decided."
 )
+admission_refusals = Counter(
+    "tapeworks_admission_refusals", "POSTs refused because the ledger is behind.", ["reason"]
+)
+undecided_requests = Gauge(
+    "tapeworks_undecided_requests", "Published requests that the ledger has not decided yet."
+)
 
 lane_transactions = Counter(
     "tapeworks_lane_transactions", "Committed transactions.", ["processor", "partition"]
@@ -42,6 +48,14 @@ provider_seconds = Histogram(
     "One call to a provider, seconds.",
     ["provider", "call"],
     buckets=(*_SECONDS, 30, 60),
+)
+breaker_state = Gauge(
+    "tapeworks_breaker_state",
+    "Circuit breaker of a provider: 0 closed, 1 half open, 2 open.",
+    ["provider"],
+)
+breaker_changes = Counter(
+    "tapeworks_breaker_changes", "Changes of a provider's circuit breaker.", ["provider", "state"]
 )
 jobs_in_flight = Gauge("tapeworks_jobs_in_flight", "Jobs this worker carries.", ["status"])
 alerts = Counter(

@@ -180,6 +180,14 @@ class Settings(BaseSettings):
         validation_alias="TAPEWORKS_DECISION_WAIT_SECONDS",
         description="Seconds that a POST waits for the ledger at most.",
     )
+    undecided_requests_max: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        validation_alias="TAPEWORKS_UNDECIDED_REQUESTS_MAX",
+        description="Requests of one ingress that the ledger may be behind with; more are answered "
+        "503 `OVERLOADED`.",
+    )
     generation_enabled: bool = Field(
         default=True,
         validation_alias="TAPEWORKS_GENERATION_ENABLED",
@@ -219,6 +227,20 @@ class Settings(BaseSettings):
         validation_alias="TAPEWORKS_PROVIDER_CALLS_MAX",
         description="Orders under way at one provider in one worker; as many questions beside "
         "them, which a provider that leaves orders unanswered does not hold up.",
+    )
+    breaker_failures_max: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        validation_alias="TAPEWORKS_BREAKER_FAILURES_MAX",
+        description="Calls to one provider that may fail in a row before it is left alone.",
+    )
+    breaker_open_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        validation_alias="TAPEWORKS_BREAKER_OPEN_SECONDS",
+        description="Seconds that a failing provider is left alone before one call probes it.",
     )
     downloads_max: int = Field(
         default=4,

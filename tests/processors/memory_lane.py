@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from uuid import uuid4
 
+from domain.breaker import BreakerLimits
 from domain.generation_state import Job, Limits
+from processors.fair_places import FairPlaces
 from processors.generation import GenerationProgram, OpenJob, job_key
 from processors.job_calls import Outside
 from processors.job_runner import JobRunner
+from processors.provider_gate import ProviderGate
 from providers.protocol import (
     CancelAnswer,
     Capabilities,
@@ -149,13 +152,15 @@ class MemoryLane:
         settings = settings or Settings(
             object_store_url=f"file://{tmp_path}/media", download_attempts_max=1
         )
+        breaker = BreakerLimits(settings.breaker_failures_max, settings.breaker_open_seconds)
+        self.gate = ProviderGate(provider.name, ORDERS_MAX, breaker)
         outside = Outside(
             {provider.name: provider},
             store or open_media_store(settings),
             settings,
             downloads=asyncio.Semaphore(2),
-            orders={provider.name: asyncio.Semaphore(ORDERS_MAX)},
-            reads={provider.name: asyncio.Semaphore(8)},
+            download_steps=FairPlaces(4),
+            gates={provider.name: self.gate},
             clock=clock,
         )
         self.program = GenerationProgram(
