@@ -5,7 +5,7 @@ No group and no commits: a decision that nobody waits for is of no interest here
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from ingress.keeping import keep_running
 from ingress.log_ends import LogEnds
 from ingress.ports import BrokerUnavailable, TooManyWaiting
+from runtime import metrics
 from runtime.clock import monotonic_seconds
 from runtime.logs import logger
 from runtime.settings import Settings
@@ -23,8 +24,9 @@ from schemas.envelope import Envelope
 from schemas.topics import LEDGER_EVENTS, REQUESTS
 
 log = logger(__name__)
-# 1,000: at 2 s each, 500 undecided requests a second; more are told to come back.
-WAITING_MAX = 1000
+# 60 s: a request that is still undecided then counts no longer. Its decision may never come: a
+# record nobody could read is set aside without one.
+UNDECIDED_SECONDS_MAX = 60.0
 # 1 s between looks at the log's end; one look takes 1 ms.
 CHECK_SECONDS = 1.0
 # 10 s without an answer: the consumer is made anew instead of trusted to recover.
@@ -43,6 +45,11 @@ class Waiting:
     def done(self) -> bool:
         """Whether the decision is there."""
         return self._future.done()
+
+    @property
+    def decided(self) -> bool:
+        """Whether it is there and nobody has given up before it came."""
+        return self._future.done() and self._future.result() is not None
 
     async def within(self, seconds: float) -> Envelope | None:
         """Wait for it at most so long, once; None if it did not come."""
@@ -65,39 +72,63 @@ class Waiting:
 
 
 class WaitingRoom:
-    """Who waits for which decision."""
+    """Who waits for which decision, and how far the ledger is behind with what was asked here.
 
-    def __init__(self, waiting_max: int = WAITING_MAX) -> None:
-        self._waiting_max = waiting_max
+    A request whose call gave up is on the log all the same: until it is decided, it counts.
+    """
+
+    def __init__(self, undecided_max: int, clock: Callable[[], float] = monotonic_seconds) -> None:
+        self._undecided_max = undecided_max
+        self._clock = clock
         self._by_cause: dict[str, Waiting] = {}
+        # When each call gave up, oldest first.
+        self._given_up: dict[str, float] = {}
 
     @contextmanager
     def expect(self, event_id: str) -> Iterator[Waiting]:
         """Look out for the event that `event_id` causes.
 
-        Raises: TooManyWaiting.
+        Raises: TooManyWaiting if the ledger is behind with too many requests.
         """
-        if len(self._by_cause) >= self._waiting_max:
+        self._sweep()
+        if self.undecided >= self._undecided_max:
+            metrics.admission_refusals.inc()
             raise TooManyWaiting
         waiting = self._by_cause[event_id] = Waiting()
+        published = True
         try:
             yield waiting
+        except BrokerUnavailable:
+            published = False
+            raise
         finally:
             del self._by_cause[event_id]
+            if published and not waiting.decided:
+                self._given_up[event_id] = self._clock()
 
     @property
-    def empty(self) -> bool:
-        """Whether nobody waits."""
-        return not self._by_cause
+    def undecided(self) -> int:
+        """Count the requests that the ledger has not decided."""
+        return len(self._by_cause) + len(self._given_up)
 
     def see(self, record: ConsumerRecord) -> None:
         """Hand a record to whoever waits for it; only such a record is decoded."""
         for name, value in record.headers:
             if name == "causation_id":
-                waiting = self._by_cause.get(value.decode(errors="replace"))
+                cause = value.decode(errors="replace")
+                self._given_up.pop(cause, None)
+                waiting = self._by_cause.get(cause)
                 if waiting is not None:
                     self._decode(record, waiting)
                 return
+
+    def _sweep(self) -> None:
+        too_old = self._clock() - UNDECIDED_SECONDS_MAX
+        while self._given_up:
+            event_id, given_up_at = next(iter(self._given_up.items()))
+            if given_up_at > too_old:
+                return
+            del self._given_up[event_id]
 
     def _decode(self, record: ConsumerRecord, waiting: Waiting) -> None:
         try:
@@ -118,7 +149,8 @@ class KafkaDecisions:
         self._partitions = [TopicPartition(topic, n) for n in range(settings.partition_count)]
         asked = settings.namespace + REQUESTS.name
         self._requests = [TopicPartition(asked, n) for n in range(settings.partition_count)]
-        self._room = WaitingRoom()
+        self._room = WaitingRoom(settings.undecided_requests_max)
+        metrics.undecided_requests.set_function(lambda: self._room.undecided)
         self._ends: dict[int, int] = {}
         self._log_ends: LogEnds | None = None
         self._caught_up = False
@@ -185,11 +217,11 @@ class KafkaDecisions:
                     await consumer.stop()
 
     async def _take_position(self, consumer: AIOKafkaConsumer) -> None:
-        """Read from the end; from where it stopped for the sake of those who wait."""
+        """Read from the end; from where it stopped for the sake of what is undecided."""
         consumer.assign(self._partitions)
         await consumer.seek_to_end(*self._partitions)
         for tp in self._partitions:
-            if tp.partition in self._ends and not self._room.empty:
+            if tp.partition in self._ends and self._room.undecided:
                 consumer.seek(tp, self._ends[tp.partition])
             # Learnt now, so that nothing written from here on is missed.
             await consumer.position(tp)

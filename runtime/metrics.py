@@ -15,7 +15,7 @@ decisions_missed = Counter(
     "tapeworks_decisions_missed", "POSTs answered before the ledger had decided."
 )
 admission_refusals = Counter(
-    "tapeworks_admission_refusals", "POSTs refused because the ledger is behind.", ["reason"]
+    "tapeworks_admission_refusals", "POSTs refused because the ledger is behind."
 )
 undecided_requests = Gauge(
     "tapeworks_undecided_requests", "Published requests that the ledger has not decided yet."

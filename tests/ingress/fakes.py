@@ -52,7 +52,7 @@ class FakeDecisions:
 
     def __init__(self) -> None:
         self.caught_up = True
-        self.room = WaitingRoom()
+        self.room = WaitingRoom(Settings().undecided_requests_max)
         self.waiting: dict[str, Waiting] = {}
         self.ledger_ends: dict[int, int] = {}
         self.requests_ends: dict[int, int] = {}

@@ -1,14 +1,19 @@
 import asyncio
+from statistics import median
+from types import SimpleNamespace
 
 import httpx
 
+from ingress.decisions import WaitingRoom
 from ingress.ports import BrokerUnavailable, TooManyWaiting
+from runtime.clock import monotonic_seconds
 from schemas.requests import GenerationRequested
 from tests.ingress.conftest import World
 from tests.ingress.fakes import generation_row
 
 PATH = "/v1/generations"
 BODY = {"prompt": "a red fox in the snow"}
+OTHERS = "00000000-0000-4000-8000-00000000000a"
 
 
 async def test_an_accepted_generation_is_answered_202_with_its_price_and_what_is_left(
@@ -228,6 +233,27 @@ async def test_more_waiting_requests_than_may_wait_are_told_to_come_back(
     answer = await ann.post(PATH, json=BODY)
     assert (answer.status_code, answer.json()["code"]) == (503, "OVERLOADED")
     assert answer.headers["retry-after"] == "1"
+
+
+async def test_an_overloaded_ingress_refuses_at_once_and_takes_up_again_at_once(
+    world: World, ann: httpx.AsyncClient
+):
+    """S4-91, torture row 36: refusals in under 20 ms, nothing published, nothing left behind."""
+    await world.grant("ann", 1000)
+    room = world.decisions.room = WaitingRoom(1)
+    seconds = []
+    with room.expect(OTHERS):
+        published = len(world.publisher.published)
+        for _ in range(50):
+            began_at = monotonic_seconds()
+            answer = await ann.post(PATH, json=BODY)
+            seconds.append(monotonic_seconds() - began_at)
+            assert (answer.status_code, answer.json()["code"]) == (503, "OVERLOADED")
+            assert int(answer.headers["retry-after"]) >= 1
+        assert len(world.publisher.published) == published
+    assert median(seconds) < 0.02
+    room.see(SimpleNamespace(headers=(("causation_id", OTHERS.encode()),)))
+    assert (await ann.post(PATH, json=BODY)).status_code == 202
 
 
 async def test_a_repeat_that_comes_while_the_first_waits_is_the_same_job(
