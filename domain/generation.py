@@ -6,14 +6,12 @@ comes too late, twice or out of place is answered with no events (I14, I20).
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Literal, cast
 
 from domain.alerts import trouble_of
 from domain.catalogue import CATALOGUE, cost_micro_dollars
 from domain.endings import cancelled, failed, overdue, troubled
 from domain.failures import (
-    ProviderFault,
     download_failed,
     phase_of,
     provider_fault,
@@ -115,22 +113,24 @@ def _while_submitting(job: Job, command: GenerationCommand, limits: Limits) -> E
                     operation_id=operation_id,
                 ),
             )
-        case RecordSubmissionFault(at, attempt, fault) if attempt == job.attempt:
-            return _after_submission_fault(job, at, fault, limits)
+        case RecordSubmissionFault(attempt=attempt) if attempt == job.attempt:
+            return _after_submission_fault(job, command, limits)
         case RecoverSubmission(at):
             return failed(job, at, submission_unknown(None), "submit")
         case _:
             return ()
 
 
-def _after_submission_fault(job: Job, at: datetime, fault: ProviderFault, limits: Limits) -> Events:
+def _after_submission_fault(job: Job, command: RecordSubmissionFault, limits: Limits) -> Events:
     """Retry only what surely was not started; what may have been started is not sent again."""
+    at, fault = command.at, command.fault
     if fault.started != "no":
         return failed(job, at, submission_unknown(fault), "submit", fault)
     if job.cancel_requested_by is not None:
         return (cancelled(job, at, None),)
     failure = provider_fault(fault)
-    retry_at = at + limits.submit_retry_wait * 2 ** (job.attempt - 1)
+    asked_for = min(command.retry_after, limits.submit_retry_wait_max)
+    retry_at = at + max(limits.submit_retry_wait * 2 ** (job.attempt - 1), asked_for)
     spent = job.attempt >= limits.submit_attempts_max or retry_at >= job.deadline(limits)
     if REFUND_BY_FAILURE[failure.category].retry != "submission" or spent:
         return failed(job, at, failure, "submit", fault)

@@ -1,7 +1,7 @@
 """What can happen to a job, as the generation decider is told it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.failures import ProviderFault, Trouble
 from schemas.failure import Failure
@@ -26,9 +26,12 @@ class RecordSubmission:
 
 @dataclass(frozen=True, slots=True)
 class RecordSubmissionFault:
+    """Attempt `attempt` was no success; `retry_after` is how long to stay away, if it said so."""
+
     at: datetime
     attempt: int
     fault: ProviderFault
+    retry_after: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

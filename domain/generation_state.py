@@ -26,6 +26,8 @@ class Limits:
     submit_attempts_max: int = 3
     # 2, 4 s: the waits before the second and third attempt.
     submit_retry_wait: timedelta = timedelta(seconds=2)
+    # 60 s: what a provider asks for beyond that is not waited for: it may be any number.
+    submit_retry_wait_max: timedelta = timedelta(seconds=60)
     poll_event_gap: timedelta = timedelta(seconds=30)
     # 10 min: 3 attempts of 60 s, their waits, and a restart in the middle of them, with room.
     download_timeout: timedelta = timedelta(minutes=10)

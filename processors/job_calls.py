@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 from domain.breaker import BreakerLimits
@@ -124,12 +125,14 @@ class JobCalls:
             operation_id = await provider.submit(submission)
         except ProviderError as error:
             place.told(error.fault)
-            await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, error.fault))
+            away = timedelta(seconds=error.retry_after_seconds or 0.0)
+            fault = RecordSubmissionFault(clock(), attempt, error.fault, away)
+            await self.tell(job.job_id, fault)
         except Exception as error:
             # An adapter's bug after the intent: nobody knows what was sent.
             log.exception("submit_raised", job_id=job.job_id)
-            fault = ProviderFault(kind="permanent", started="unknown", message=repr(error))
-            await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, fault))
+            bug = ProviderFault(kind="permanent", started="unknown", message=repr(error))
+            await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, bug))
         else:
             place.told(None)
             await self.tell(job.job_id, RecordSubmission(clock(), attempt, operation_id))

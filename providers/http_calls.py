@@ -26,7 +26,7 @@ PLAIN_BYTES = {"Accept-Encoding": "identity"}
 RETRY_SECONDS_MAX = 3600.0
 # A link that is refused, unknown or gone: it was right once, so its time is over.
 _EXPIRED = frozenset({httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND, httpx.codes.GONE})
-_SECONDS = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s?", re.ASCII)
+_SECONDS = re.compile(r"(\d{1,20}(?:\.\d{1,9})?)s?", re.ASCII)
 _NOTHING_SENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,

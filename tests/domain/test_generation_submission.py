@@ -264,3 +264,14 @@ def test_a_job_cancelled_during_a_submission_nobody_knows_of_fails_and_is_given_
 
 def test_a_cancellation_without_its_job_is_nothing():
     given(cancellation_accepted()).when(BeginSubmission(AT)).then()
+
+
+@pytest.mark.parametrize(
+    ("asked_for_seconds", "wait_seconds"), [(0, 2), (1, 2), (7, 7), (60, 60), (3600, 60)]
+)
+def test_a_provider_that_asks_for_time_is_given_it_within_reason(asked_for_seconds, wait_seconds):
+    """Torture row 29: Retry-After of 0, of 1 year, of garbage."""
+    asked_for = timedelta(seconds=asked_for_seconds)
+    given(reserved(), intended()).when(RecordSubmissionFault(AT, 1, BUSY, asked_for)).then(
+        refused(wait_seconds=wait_seconds)
+    )

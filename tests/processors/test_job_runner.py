@@ -431,3 +431,15 @@ async def test_a_cancellation_that_breaks_down_harms_nobody(lane, provider):
             return any(line["event"] == "cancel_raised" for line in lines)
 
         await eventually(logged, "the line", seconds=5)
+
+
+async def test_a_provider_that_asks_for_a_year_is_polled_again_within_a_minute(
+    lane, provider, monkeypatch
+):
+    """Torture row 29: paid work would else end unseen."""
+    monkeypatch.setattr(job_calls, "RETRY_AFTER_SECONDS_MAX", 0.05)
+    busy = ProviderFault(kind="transient", started="no", message="busy", status=429, lacks="quota")
+    provider.poll_answers = [ProviderError(busy, 31_536_000.0), Running("running")]
+    lane.receive(reserved())
+    await lane.until("GenerationPolled")
+    assert len(provider.polls) >= 2

@@ -210,6 +210,10 @@ async def test_a_refused_connection_surely_started_nothing(settings):
     [
         ("7", [], 7.0),
         ("86400", [], 3600.0),
+        ("31536000", [], 3600.0),
+        ("0", [], 0.0),
+        ("-1", [], None),
+        ("soon", [], None),
         (None, [{"retryDelay": "27s"}], 27.0),
         (None, [{"retryDelay": "0.5s"}], 0.5),
         ("Wed, 21 Oct 2026 07:28:00 GMT", [], None),
