@@ -182,12 +182,12 @@ class JobRunner:
         if job_id in self._waiting:
             self._schedule(job, _NEVER_SECONDS)
 
-    def _call_kind(self, job: Job) -> Literal["read", "order", "download"] | None:
+    def _call_kind(self, job: Job) -> Literal["read", "order", "retry", "download"] | None:
         """Say what a job's next step needs a place for; None for one that makes no such call."""
         if self._outside.clock() >= job.deadline(self._limits):
             return None
         if job.status == "pending":
-            return "order"
+            return "retry" if job.attempt > 0 else "order"
         if job.status == "downloading":
             return "download"
         if job.status == "processing" and job.cancel_requested_by is None:

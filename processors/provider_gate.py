@@ -5,11 +5,12 @@ not a task, and has used up none of its attempts.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Literal
 
+from domain import retry_budget
 from domain.breaker import (
     Breaker,
     BreakerLimits,
@@ -20,14 +21,17 @@ from domain.breaker import (
     wait_seconds,
 )
 from domain.failures import ProviderFault
+from domain.retry_budget import RetryBudget
 from processors.fair_queue import FairQueue
 from runtime import metrics
 from runtime.logs import logger
 
 log = logger(__name__)
-# Reads first: as the probe after an outage a question costs nothing, an order may be lost.
-CallKind = Literal["read", "order"]
-KINDS: tuple[CallKind, ...] = ("read", "order")
+CallKind = Literal["read", "order", "retry"]
+# As the probe after an outage a question costs nothing; an order may be lost, a retry the last.
+PROBE_KINDS: tuple[CallKind, ...] = ("read", "order", "retry")
+# Among orders those that wait the longest, of which the budget lets few through.
+KINDS: tuple[CallKind, ...] = ("read", "retry", "order")
 STATE_NUMBERS = {"closed": 0, "half_open": 1, "open": 2}
 # 10 s: what a step in hand waits for a place at most, so that no step outlasts its job by much.
 PLACE_SECONDS_MAX = 10.0
@@ -65,19 +69,6 @@ class Place:
 Start = Callable[[Place], None]
 
 
-class Places:
-    """A bounded number of places for one kind of call, and who waits for one."""
-
-    def __init__(self, places_max: int) -> None:
-        self.free = places_max
-        self.waiting: FairQueue[Start] = FairQueue()
-
-    @property
-    def ready(self) -> bool:
-        """Whether somebody waits and there is a place."""
-        return self.free > 0 and len(self.waiting) > 0
-
-
 class ProviderGate:
     """Hands out one provider's places.
 
@@ -88,7 +79,10 @@ class ProviderGate:
         self._provider = provider
         self._limits = limits
         self._breaker = Breaker()
-        self._places = {kind: Places(places_max) for kind in KINDS}
+        self._budget = RetryBudget()
+        self._waiting: dict[CallKind, FairQueue[Start]] = {kind: FairQueue() for kind in KINDS}
+        # Apart: orders that hang must not keep anybody from asking about work that is done.
+        self._free = {"read": places_max, "order": places_max}
         self._again: asyncio.TimerHandle | None = None
         self._show()
 
@@ -99,16 +93,16 @@ class ProviderGate:
 
     def waiting(self, kind: CallKind) -> int:
         """Count who waits."""
-        return len(self._places[kind].waiting)
+        return len(self._waiting[kind])
 
     def ask(self, kind: CallKind, account_id: str, key: str, start: Start) -> None:
         """Have `start` called with a place, at once or when it is this one's turn."""
-        self._places[kind].waiting.put(account_id, key, start)
+        self._waiting[kind].put(account_id, key, start)
         self._pump()
 
     def withdraw(self, kind: CallKind, account_id: str, key: str) -> bool:
         """Wait no longer; False if the place was given."""
-        return self._places[kind].waiting.withdraw(account_id, key)
+        return self._waiting[kind].withdraw(account_id, key)
 
     @asynccontextmanager
     async def place(self, account_id: str) -> AsyncIterator[Place]:
@@ -152,7 +146,7 @@ class ProviderGate:
         self, kind: CallKind, turn: int, *, called: bool, fault: ProviderFault | None
     ) -> None:
         """Take a place back and learn from the call."""
-        self._places[kind].free += 1
+        self._free[_lot(kind)] += 1
         now = asyncio.get_running_loop().time()
         before = self._breaker
         if not called:
@@ -169,28 +163,36 @@ class ProviderGate:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        while ready := [kind for kind in KINDS if self._places[kind].ready]:
-            wait = wait_seconds(self._breaker, loop.time())
+        while ready := [kind for kind in KINDS if self._waiting[kind] and self._free[_lot(kind)]]:
+            now = loop.time()
+            wait = wait_seconds(self._breaker, now)
             if wait is None:
                 return
+            if wait == 0 and ready == ["retry"]:
+                wait = retry_budget.wait_seconds(self._budget, now)
             if wait > 0:
                 self._again = loop.call_later(wait, self._pump)
                 return
-            self._begin(self._next_of(ready), loop.time())
+            self._begin(self._next_of(ready, now), now)
 
-    def _next_of(self, ready: Iterable[CallKind]) -> CallKind:
-        """Let both kinds go on while calls are few: the one with more free places first."""
+    def _next_of(self, ready: Sequence[CallKind], now: float) -> CallKind:
+        """Choose whose turn it is; of reads and orders those with more places free."""
+        if retry_budget.wait_seconds(self._budget, now) > 0:
+            ready = [kind for kind in ready if kind != "retry"]
         if self._breaker.state == "open":
-            return next(iter(ready))
-        return max(ready, key=lambda kind: self._places[kind].free)
+            return next(kind for kind in PROBE_KINDS if kind in ready)
+        return max(ready, key=lambda kind: self._free[_lot(kind)])
 
     def _begin(self, kind: CallKind, now: float) -> None:
         before = self._breaker
         self._breaker = called(before, now)
         self._note(before, None)
-        places = self._places[kind]
-        places.free -= 1
-        start = places.waiting.pop()
+        if kind == "retry":
+            self._budget = retry_budget.spent(self._budget, now)
+        elif kind == "order":
+            self._budget = retry_budget.earned(self._budget, now)
+        self._free[_lot(kind)] -= 1
+        start = self._waiting[kind].pop()
         start(Place(self, kind, self._breaker.turn))
 
     def _note(self, before: Breaker, fault: ProviderFault | None) -> None:
@@ -212,6 +214,11 @@ class ProviderGate:
     def _show(self) -> None:
         number = STATE_NUMBERS[self._breaker.state]
         metrics.breaker_state.labels(self._provider).set(number)
+
+
+def _lot(kind: CallKind) -> Literal["read", "order"]:
+    """Say whose places a call takes: a retry is an order."""
+    return "read" if kind == "read" else "order"
 
 
 def out_of_order(fault: ProviderFault) -> bool:

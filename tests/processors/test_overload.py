@@ -11,6 +11,7 @@ import pytest
 
 from domain.failures import ProviderFault
 from providers.protocol import ProviderError, Refused, Running
+from runtime.settings import Settings
 from schemas.generation import GenerationFailed
 from schemas.ledger import CreditsReserved
 from tests.processors.memory_lane import (
@@ -180,6 +181,42 @@ def test_a_flood_of_one_account_delays_another_by_one_place_at_most(tmp_path):
     alone = run_virtually(flood(tmp_path, 0))
     behind = run_virtually(flood(tmp_path, 500))
     assert behind - alone <= 1.0
+
+
+class BusyProvider(TimedProvider):
+    """Takes no order, and says so."""
+
+    async def submit(self, submission):
+        self.calls.append((now(), submission.job_id))
+        fault = ProviderFault(kind="transient", started="no", message="busy", status=408)
+        raise ProviderError(fault, retry_after_seconds=3.0)
+
+
+async def busy(tmp_path) -> tuple[Counter[str], int, int]:
+    provider = BusyProvider()
+    # Never opened: it is the budget alone that holds here.
+    settings = Settings(object_store_url=f"file://{tmp_path}", breaker_failures_max=1000)
+    lane = MemoryLane(tmp_path, provider, virtual_clock, settings=settings)
+    lane.runner.opened()
+    for number in range(100):
+        lane.receive(order(number, "alice", virtual_clock()))
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(60)
+    minute = len(provider.calls)
+    await asyncio.sleep(900)
+    await lane.runner.close()
+    codes = Counter(
+        each.event.failure.code for each in lane.events if isinstance(each.event, GenerationFailed)
+    )
+    return codes, minute, len(provider.calls)
+
+
+def test_retries_are_a_fifth_of_the_orders_and_none_waits_beyond_its_jobs_deadline(tmp_path):
+    """Torture row 29: 100 jobs with 3 attempts each would make 300 calls within seconds."""
+    codes, within_a_minute, in_all = run_virtually(busy(tmp_path))
+    assert codes.total() == 100
+    assert within_a_minute <= 100 + 10 + 0.2 * 100 + 0.1 * 70
+    assert in_all <= 100 + 10 + 0.2 * 100 + 0.1 * 970
 
 
 async def waiting_at_the_deadline(tmp_path) -> MemoryLane:
