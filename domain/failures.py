@@ -210,6 +210,12 @@ def poll_trouble(fault: ProviderFault) -> Trouble:
     )
 
 
+def out_of_reach(provider: str) -> Trouble:
+    """Say what a job waits for that may not be ordered now."""
+    message = f"{provider} failed too often in a row and is left alone"
+    return Trouble("provider_unavailable", "submit", reason="unavailable", message=message)
+
+
 def system_trouble(phase: Phase, error: Exception) -> Trouble:
     """Say that a step of ours broke down in a way nobody foresaw."""
     name = type(error).__name__

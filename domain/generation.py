@@ -13,6 +13,7 @@ from domain.catalogue import CATALOGUE, cost_micro_dollars
 from domain.endings import cancelled, failed, overdue, troubled
 from domain.failures import (
     download_failed,
+    never_mended,
     phase_of,
     provider_fault,
     safety_blocked,
@@ -82,7 +83,11 @@ def decide(job: Job | None, command: GenerationCommand, limits: Limits = _DEFAUL
 def _while_pending(job: Job, command: GenerationCommand, limits: Limits) -> Events:
     match command:
         case BeginSubmission() | CheckDeadline() if command.at >= job.deadline(limits):
-            return failed(job, command.at, timed_out(command.at - job.reserved_at), "submit")
+            age = command.at - job.reserved_at
+            met = command.met if isinstance(command, CheckDeadline) else None
+            # Nothing was begun: a provider out of reach is the reason, not a slow video.
+            failure = never_mended(met, age) if met else timed_out(age)
+            return failed(job, command.at, failure, "submit")
         case BeginSubmission(at) | CancelJob(at) if job.cancel_requested_by is not None:
             return (cancelled(job, at, None),)
         case BeginSubmission(at) if job.retry_at is None or at >= job.retry_at:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from domain.breaker import BreakerLimits
-from domain.failures import ProviderFault, Trouble, poll_trouble, system_trouble
+from domain.failures import ProviderFault, Trouble, out_of_reach, poll_trouble, system_trouble
 from domain.generation_commands import (
     BeginSubmission,
     GenerationCommand,
@@ -94,9 +94,12 @@ class JobCalls:
         # What the last poll of a job ran into; gone with the first that is answered.
         self._met: dict[str, Trouble] = {}
 
-    def met(self, job_id: str) -> Trouble | None:
-        """Give what a job's last poll ran into; None if it was answered."""
-        return self._met.get(job_id)
+    def met(self, job: Job) -> Trouble | None:
+        """Give what stands in a job's way: an order held back, or what its last poll ran into."""
+        gate = self._outside.gates[job.provider]
+        if job.status == "pending" and gate.breaker.state != "closed":
+            return out_of_reach(job.provider)
+        return self._met.get(job.job_id)
 
     def forget(self, job_id: str) -> None:
         """Drop what is remembered of a job that ended."""

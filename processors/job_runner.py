@@ -242,7 +242,7 @@ class JobRunner:
         now = self._outside.clock()
         overdue = now >= job.deadline(self._limits)
         if overdue and job.status != "submitting":
-            await self._calls.tell(job_id, CheckDeadline(now, self._calls.met(job_id)))
+            await self._calls.tell(job_id, CheckDeadline(now, self._calls.met(job)))
         elif job.status == "pending" and isinstance(place, Place):
             self._submitting.add(job_id)
             await self._calls.submit(job, place)

@@ -8,6 +8,8 @@ import pytest
 
 from domain.failures import (
     ProviderFault,
+    never_mended,
+    out_of_reach,
     provider_fault,
     submission_unknown,
     timed_out,
@@ -274,4 +276,12 @@ def test_a_provider_that_asks_for_time_is_given_it_within_reason(asked_for_secon
     asked_for = timedelta(seconds=asked_for_seconds)
     given(reserved(), intended()).when(RecordSubmissionFault(AT, 1, BUSY, asked_for)).then(
         refused(wait_seconds=wait_seconds)
+    )
+
+
+def test_a_job_that_could_not_be_ordered_in_its_time_is_told_that_the_provider_was_away():
+    late = AT + 15 * MINUTE
+    trouble = out_of_reach("google")
+    given(reserved()).when(CheckDeadline(late, trouble)).then(
+        failed(never_mended(trouble, late - AT), late)
     )
