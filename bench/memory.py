@@ -1,4 +1,4 @@
-"""P10: what it takes to carry a job that is polled, beside the job's own state.
+"""P10: what it takes to carry a job that is polled, the job's own state included.
 
 Each side runs in a process of its own (bench/polled_jobs.py) that first reads the same states.
 """
@@ -15,18 +15,18 @@ JOBS_FULL = 10_000
 # Below this, what a process allocates anyway would be the figure.
 JOBS_LEAST = 1_000
 WITHIN_SECONDS = 120.0
-NO_DURABILITY = "the job's state is on the state topic; what is measured is derived from it"
+NO_DURABILITY = "the job's state is on the state topic; what is measured is read from it"
 
 
 async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     """Measure P10."""
     count = plan.amount(JOBS_FULL, JOBS_LEAST)
-    whole: dict[str, list[float]] = {"heap": [], "tasks": []}
+    beside: dict[str, list[float]] = {"heap": [], "tasks": []}
 
     async def once(kind: str) -> float:
         with_state, without_state = await _carry(stage, kind, count)
-        whole[kind].append(with_state)
-        return without_state
+        beside[kind].append(without_state)
+        return with_state
 
     ours = Side("heap of the lane", NO_DURABILITY)
     against = Side("task per job", NO_DURABILITY)
@@ -36,16 +36,16 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     )
     figure = Figure(
         id="P10",
-        title=f"memory to follow each of {count:,} polled jobs",
+        title=f"memory of each of {count:,} polled jobs",
         unit="bytes/job",
         ours=ours,
         against=against,
         bar=Bar(at_most=0.3),
     )
-    with_ours, with_theirs = (statistics.median(whole[kind]) for kind in ("heap", "tasks"))
+    following, task = (statistics.median(beside[kind]) for kind in ("heap", "tasks"))
     figure.notes.append(
-        f"with the job's own state, which both hold alike: {with_ours:,.0f} against "
-        f"{with_theirs:,.0f} bytes/job, ratio {with_ours / with_theirs:.2f}"
+        f"beside the job's own state, which both hold alike: {following:,.0f} against "
+        f"{task:,.0f} bytes/job, ratio {following / task:.2f}"
     )
     return [figure]
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psutil
 
-from bench.load import PROMPT, VIDEO
+from bench.load import VIDEO
 from domain.generation_state import Job, Limits
 from processors.generation import STATE_TYPES, GenerationProgram, OpenJob, job_key
 from processors.job_calls import Outside
@@ -28,7 +28,6 @@ from runtime.event_log.states import Overlay, PrefixCodec, States
 from runtime.exits import die
 from runtime.objects import open_media_store
 from runtime.settings import Settings
-from schemas.requests import PrivatePrompt
 
 POLL_SECONDS = 4.0
 # 20 ms: as long as a provider near by takes to answer.
@@ -110,7 +109,7 @@ def state_records(count: int) -> list[tuple[str, bytes]]:
             account_id=f"account-{n % 4000}",
             provider="google",
             settings=VIDEO,
-            prompt=PrivatePrompt(prompt=f"{n}: {PROMPT}"),
+            prompt=None,
             status="processing",
             reserved_at=now,
             attempt=1,

@@ -263,7 +263,9 @@ def evolve(job: Job | None, event: JobEvent | CreditsReserved | CancellationAcce
         case SubmissionRefused(retry_at=retry_at):
             return replace(job, status="pending", retry_at=retry_at)
         case GenerationSubmitted(operation_id=operation_id, occurred_at=at):
-            return replace(job, status="processing", operation_id=operation_id, submitted_at=at)
+            return replace(
+                job, status="processing", operation_id=operation_id, submitted_at=at, prompt=None
+            )
         case GenerationPolled():
             position = event.queue_position
             return replace(

@@ -44,7 +44,8 @@ class Job:
     account_id: str
     provider: str
     settings: VideoSettings
-    prompt: PrivatePrompt
+    # Forgotten once the provider has it: nothing later needs these words.
+    prompt: PrivatePrompt | None
     status: JobStatus
     reserved_at: datetime
     attempt: int = 0

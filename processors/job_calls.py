@@ -122,7 +122,8 @@ class JobCalls:
         intended = self.job(job.job_id)
         if intended is None or intended.status != "submitting":
             return
-        submission = Submission(job.job_id, job.settings, job.prompt)
+        assert intended.prompt is not None, "the words of a job are kept until it is submitted"
+        submission = Submission(job.job_id, job.settings, intended.prompt)
         attempt = intended.attempt
         try:
             operation_id = await provider.submit(submission)

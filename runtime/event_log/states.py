@@ -1,6 +1,7 @@
 """A lane's memory: what its state topic says, and the changes of the batch in hand."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -49,7 +50,13 @@ def _write_model(value: object) -> object:
 def _read_model(wanted: type, value: object) -> object:
     assert issubclass(wanted, BaseModel), f"a state holds a {wanted.__name__}"
     # Not strict: JSON has no times and no tuples of its own.
-    return wanted.model_validate(value, strict=False)
+    return _shared(wanted.model_validate(value, strict=False))
+
+
+# 1,024: settings repeat, one object stands for all equal ones; what does not repeat falls out.
+@lru_cache(maxsize=1024)
+def _shared(model: BaseModel) -> BaseModel:
+    return model
 
 
 class States:
