@@ -173,3 +173,51 @@ def _leftovers(folder: Path) -> list[str]:
         if str(folder) in command and int(process.name) != os.getpid():
             found.append(command)
     return found
+
+
+def test_a_log_is_followed_until_the_first_thing_wrong_and_says_what_to_do(system):
+    """torture.md 1: the invariants are checked while a system works."""
+    customer = system.new_account(40)
+
+    async def change(amount: int) -> None:
+        connection = await asyncpg.connect(system.variables["DATABASE_URL"])
+        try:
+            await connection.execute(
+                "UPDATE accounts SET available_credits = available_credits + $2 "
+                "WHERE account_id = $1",
+                customer.account_id,
+                amount,
+            )
+        finally:
+            await connection.close()
+
+    reads(lambda: available(customer), 40)
+    asyncio.run(change(7))
+    try:
+        report = system.verify("--follow", "--fail-fast")
+    finally:
+        asyncio.run(change(-7))
+    assert report.returncode == 1, report.stdout + report.stderr
+    assert f"accounts {customer.account_id}: available_credits is 47" in report.stdout
+    assert "what to do: trust the log, not the row" in report.stdout
+    assert re.search(r"1 wrong: [\d,]+ events", report.stdout)
+
+
+def test_a_log_that_is_followed_shows_that_it_holds_and_ends_with_0_on_ctrl_c(system):
+    with subprocess.Popen(
+        [sys.executable, "-m", "tape", "verify", "--follow"],
+        env=clean_environment(system.state_dir, {"COLUMNS": "250", "PYTHONUNBUFFERED": "1"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        lines = []
+        for line in following.stdout:
+            lines.append(line)
+            if "holds: " in line:
+                following.send_signal(signal.SIGINT)
+                break
+        lines.append(following.stdout.read())
+        assert following.wait(timeout=30) == 0, lines
+    assert "stopped" in lines[-1]
