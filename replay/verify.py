@@ -11,7 +11,7 @@ from datetime import datetime
 from replay.audit import Audit
 from replay.billing import SubmissionRow
 from replay.checks import Checks, Report, Rules
-from replay.feed import feed_all, rules_of
+from replay.feed import feed_all, few_collections, rules_of
 from replay.log_reader import LogReader, open_log
 from replay.media_check import check_media
 from replay.partition_audit import PartitionAudit, View
@@ -44,7 +44,8 @@ async def verify(
     Raises: TopicError, TimeoutError or KafkaError if the log cannot be read.
     """
     rules = rules_of(settings, now, strict_end=strict_end)
-    return await _Verification(settings, Audit(rules, submissions), rules, media=media).run()
+    with few_collections():
+        return await _Verification(settings, Audit(rules, submissions), rules, media=media).run()
 
 
 class _Verification:

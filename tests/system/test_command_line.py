@@ -221,3 +221,10 @@ def test_a_log_that_is_followed_shows_that_it_holds_and_ends_with_0_on_ctrl_c(sy
         lines.append(following.stdout.read())
         assert following.wait(timeout=30) == 0, lines
     assert "stopped" in lines[-1]
+
+
+@pytest.mark.parametrize("options", [["--fail-fast"], ["--at-rest", "--follow"]])
+def test_options_of_verify_that_do_not_go_together_are_refused(tmp_path, options):
+    refused = tape(["verify", *options], tmp_path)
+    assert refused.returncode == 2
+    assert "--follow" in refused.stderr
