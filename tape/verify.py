@@ -7,7 +7,9 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from aiokafka.errors import KafkaError
 from rich.console import Console
+from rich.markup import escape
 
 from replay.checks import Report
 from replay.follow import FetchSubmissions, Round, follow
@@ -16,6 +18,7 @@ from replay.submissions import SubmissionRow, SubmissionsError, fetch_submission
 from replay.verify import verify as verify_log
 from runtime.clock import monotonic_seconds, utc_now
 from runtime.settings import Settings
+from runtime.topics import TopicError
 from tape.context import Target, find_target
 
 # 10 s: often enough to see that it goes on, seldom enough to read what stands between.
@@ -76,6 +79,9 @@ def _follow(console: Console, target: Target, *, fail_fast: bool) -> int:
         asyncio.run(screen.follow(target, fail_fast=fail_fast))
     except KeyboardInterrupt:
         console.print("stopped", style="dim")
+    except (KafkaError, TimeoutError, TopicError) as error:
+        console.print(f"the log cannot be read: {escape(repr(error))}", style="red")
+        return 1
     return 1 if screen.wrong_count else 0
 
 

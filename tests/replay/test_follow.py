@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 
 from replay import follow as following
+from replay import log_reader
+from replay.audit import Audit
 from replay.billing import SubmissionRow
+from replay.feed import feed_new
 from replay.follow import Round, follow
+from replay.log_reader import LogReader
+from replay.partition_audit import View
 from replay.submissions import SubmissionsError
 from runtime.settings import Settings
 from runtime.topics import TopicError
@@ -26,7 +32,7 @@ from tests.replay.tape import (
     transactions,
     world_with_media,
 )
-from tests.replay.world import World, media, uuid
+from tests.replay.world import World, media, rules, uuid
 
 DEADLINE_SECONDS = 20.0
 
@@ -223,6 +229,43 @@ async def test_what_cannot_be_looked_at_is_said_and_looked_at_later(followed: Fo
     assert (await followed.round()).notes == {"bill": "no answer"}
     followed.submissions = bill("j1", "j2")
     assert (await followed.round()).notes == {}
+
+
+async def test_a_broker_that_is_away_is_asked_again_for_a_time(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(following, "ROUND_SECONDS", 0.01)
+    away = True
+
+    @asynccontextmanager
+    async def open_log(of: Settings) -> AsyncIterator[LogReader]:
+        if away:
+            raise KafkaConnectionError("planted")
+        async with log_reader.open_log(of) as log:
+            yield log
+
+    monkeypatch.setattr(following, "open_log", open_log)
+    followed = Followed(settings, world)
+    async with aclosing(followed.rounds):
+        assert "the broker is away" in (await followed.round()).notes["log"]
+        away = False
+        assert (await followed.round()).events == sum(len(e) for e in world.log.values())
+    away = True
+    monkeypatch.setattr(following, "AWAY_SECONDS_MAX", -1.0)
+    with pytest.raises(KafkaConnectionError):
+        await Followed(settings, world).round()
+
+
+async def test_records_that_are_taken_from_the_log_are_named(settings: Settings, world: World):
+    positions = {("requests", PARTITION): 1000}
+    part = Audit.following(rules(world.now, partition_count=2)).partition(
+        PARTITION, View(namespace=settings.namespace, exact=True)
+    )
+    async with log_reader.open_log(settings) as log:
+        await feed_new(log, part, await log.cut(PARTITION, 1.0), positions)
+    assert part.shared.checks.contract.violations == [
+        f"requests[{PARTITION}] ends at 6 and was read to 1000: records were taken from the log"
+    ]
 
 
 async def test_topics_that_are_not_there_are_an_error(settings: Settings, world: World):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
@@ -203,7 +204,9 @@ def test_a_log_is_followed_until_the_first_thing_wrong_and_says_what_to_do(syste
     assert re.search(r"1 wrong: [\d,]+ events", report.stdout)
 
 
-def test_a_log_that_is_followed_shows_that_it_holds_and_ends_with_0_on_ctrl_c(system):
+def test_jobs_that_run_while_the_log_is_followed_keep_every_invariant(system):
+    """torture.md 1: nothing that is only not there yet is taken for wrong; Ctrl-C ends with 0."""
+    customers = [system.new_account(200) for _ in range(4)]
     with subprocess.Popen(
         [sys.executable, "-m", "tape", "verify", "--follow"],
         env=clean_environment(system.state_dir, {"COLUMNS": "250", "PYTHONUNBUFFERED": "1"}),
@@ -213,13 +216,22 @@ def test_a_log_that_is_followed_shows_that_it_holds_and_ends_with_0_on_ctrl_c(sy
     ) as following:
         assert following.stdout is not None
         lines = []
-        for line in following.stdout:
-            lines.append(line)
-            if "holds: " in line:
-                following.send_signal(signal.SIGINT)
-                break
-        lines.append(following.stdout.read())
+        try:
+            for line in following.stdout:
+                lines.append(line)
+                if "holds: " in line:
+                    break
+            with ExitStack() as stack:
+                clients = [stack.enter_context(customer.client()) for customer in customers]
+                for _ in range(2):
+                    posted = [(c, post(c).json()["id"]) for c in clients for _ in range(2)]
+                    for client, job_id in posted:
+                        until_ended(client, job_id)
+        finally:
+            following.send_signal(signal.SIGINT)
+            lines.append(following.stdout.read())
         assert following.wait(timeout=30) == 0, lines
+    assert not [line for line in lines if "wrong" in line]
     assert "stopped" in lines[-1]
 
 
