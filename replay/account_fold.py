@@ -4,6 +4,7 @@ The fold is the ledger's own `evolve`; what an event must do to a balance is wri
 `evolve` believes each event.
 """
 
+from datetime import datetime
 from typing import TypeVar
 
 from domain.ledger import evolve
@@ -68,6 +69,11 @@ class AccountFold:
             self.refunded_credits += event.amount_credits
         elif isinstance(event, CreditsRefundedByHand):
             self.refunded_by_hand_credits += event.amount_credits
+
+    def forget(self, before: datetime) -> None:
+        """Drop what was over before a moment: idempotency keys and ended jobs."""
+        self.key_uses = {k: use for k, use in self.key_uses.items() if use.expires_at >= before}
+        self.ended = {k: job for k, job in self.ended.items() if job.expires_at >= before}
 
     def _check_credits(
         self, offset: int, event: LedgerEvent, before: Account, after: Account

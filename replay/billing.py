@@ -29,21 +29,20 @@ class Billing:
 
     def __init__(self, submissions: Sequence[SubmissionRow]) -> None:
         self._submissions = submissions
-        self._prompts = {row.prompt for row in submissions}
+        self._prompts = {hash(row.prompt) for row in submissions}
         self._operations = {_tail(row.operation) for row in submissions if row.operation}
-        self._jobs_by_prompt: defaultdict[str | None, list[str]] = defaultdict(list)
+        self._jobs_by_prompt: defaultdict[int, list[str]] = defaultdict(list)
         self._jobs_by_operation: dict[str, str] = {}
+        self._accounts: dict[str, str] = {}
         self._unknown: set[str] = set()
 
-    def reserved(self, job_id: str, prompt: str) -> None:
-        """Learn that a job was reserved for a prompt."""
-        if prompt in self._prompts:
-            self._jobs_by_prompt[prompt].append(job_id)
-
     def told(self, story: JobStory) -> None:
-        """Learn what a job knows of its operation, once its partition was read."""
+        """Learn what a job was reserved for and knows of its operation, once it was read."""
+        if story.prompt_hash is not None and story.prompt_hash in self._prompts:
+            self._jobs_by_prompt[story.prompt_hash].append(story.job_id)
         if story.operation_id is not None and _tail(story.operation_id) in self._operations:
             self._jobs_by_operation[_tail(story.operation_id)] = story.job_id
+            self._accounts[story.job_id] = story.account_id
         if story.outcome_unknown:
             self._unknown.add(story.job_id)
 
@@ -58,7 +57,9 @@ class Billing:
         jobs += Counter(self._rebilled(billed))
         for job_id, count in jobs.items():
             if count > 1:
-                check.wrong(f"job {job_id} was billed {count} times")
+                check.wrong(
+                    f"job {job_id} of account {self._accounts[job_id]} was billed {count} times"
+                )
         rows_by_prompt: defaultdict[str | None, list[SubmissionRow]] = defaultdict(list)
         for row in self._submissions:
             rows_by_prompt[row.prompt].append(row)
@@ -83,7 +84,7 @@ class Billing:
         prompt: str | None,
         rows: Sequence[SubmissionRow],
     ) -> None:
-        jobs = self._jobs_by_prompt.get(prompt, [])
+        jobs = self._jobs_by_prompt.get(hash(prompt), [])
         billed = [row for row in rows if row.billed]
         who = f"{rows[0].provider} {rows[0].operation or rows[0].received_at} (jobs {jobs[:3]})"
         if len(billed) > len(jobs):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from replay.checks import Check, Checks
-from replay.unique_ids import place
+from replay.unique_ids import RecentIds, place
 from schemas.base import Event
 from schemas.envelope import Envelope
 from schemas.generation import GenerationCancelled, GenerationCompleted, GenerationFailed
@@ -65,13 +65,17 @@ class Answer:
 
 
 class Causes:
-    """Reads a partition of `requests`, then of `ledger.events`, then of `generation.events`."""
+    """Reads a partition of `requests`, then of `ledger.events`, then of `generation.events`.
+
+    More of each may follow in the same order, any number of times.
+    """
 
     def __init__(self, checks: Checks, partition: int) -> None:
         self.unanswered: dict[str, Asked] = {}
         self._check: Check = checks.causes
         self._partition = partition
-        self._answered: set[str] = set()
+        self._answered = RecentIds()
+        self._ends: dict[str, Asked] = {}
         self._answers: dict[str, Answer] = {}
 
     def requested(self, offset: int, envelope: Envelope) -> None:
@@ -96,7 +100,7 @@ class Causes:
                 f"{cause_id}, which was answered already"
             )
             return
-        asked = self.unanswered.pop(cause_id, None)
+        asked = self.unanswered.pop(cause_id, None) or self._ends.pop(cause_id, None)
         answer = Answer(offset, type(event), event.account_id, job_id)
         if asked is None:
             self._answers[cause_id] = answer
@@ -105,12 +109,15 @@ class Causes:
         self._compare(cause_id, asked.event_type, asked.account_id, asked.job_id, answer)
 
     def ended(self, envelope: Envelope) -> None:
-        """Pair a job's end with the ledger's answer to it, if there is one."""
-        event = envelope.event
-        answer = self._answers.pop(envelope.event_id, None)
+        """Pair a job's end with the ledger's answer to it, or keep it for one that follows."""
+        event, event_id = envelope.event, envelope.event_id
+        job_id = getattr(event, "job_id", None)
+        answer = self._answers.pop(event_id, None)
         if answer is not None:
-            job_id = getattr(event, "job_id", None)
-            self._compare(envelope.event_id, type(event), event.account_id, job_id, answer)
+            self._answered.add(event_id)
+            self._compare(event_id, type(event), event.account_id, job_id, answer)
+        elif type(event) in ANSWERS:
+            self._ends[event_id] = Asked(-1, type(event), event.account_id, job_id, None)
 
     def finish(self) -> None:
         """Take down the ledger events whose cause was not found."""

@@ -5,11 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from domain.generation_state import Limits
+from replay.remedies import REMEDIES
 
 # 20: enough to see a pattern; the count beside them tells how many there are.
 VIOLATIONS_SHOWN_MAX = 20
+# 10,000 per check: beyond that a log that is followed may name one thing twice.
+VIOLATIONS_REMEMBERED_MAX = 10_000
 # 60 s: invariant 6 of torture.md.
 RESERVATION_GRACE = timedelta(seconds=60)
+# 1 h: a worker's clock may run ahead by that much (torture.md row 12) and forget so early.
+FORGET_MARGIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +47,36 @@ class Check:
     violations: list[str] = field(default_factory=list)
     violation_count: int = 0
     note: str = ""
+    _taken: set[str] = field(default_factory=set)
 
     @property
     def ok(self) -> bool:
         """Whether nothing was found wrong."""
         return self.violation_count == 0
 
+    @property
+    def remedy(self) -> str:
+        """What a person can do where it does not hold."""
+        return REMEDIES[self.name]
+
     def wrong(self, text: str) -> None:
         """Take down one violation, in words that name its place."""
+        if text in self._taken:
+            return
         self.violation_count += 1
         if len(self.violations) < VIOLATIONS_SHOWN_MAX:
             self.violations.append(text)
+
+    def take(self) -> tuple[list[str], int]:
+        """Take away what is wrong since the last call, and count what is not among it.
+
+        What was taken is not taken down again: a log that is followed shows it in every round.
+        """
+        texts, count = self.violations, self.violation_count
+        self.violations, self.violation_count = [], 0
+        if len(self._taken) < VIOLATIONS_REMEMBERED_MAX:
+            self._taken.update(texts)
+        return texts, count - len(texts)
 
     def not_looked_at(self, reason: str, *, strict_end: bool) -> None:
         """Say that something could not be checked: a violation only where it must be."""

@@ -7,7 +7,7 @@ from domain.generation import evolve
 from domain.generation_state import ENDED, JobStatus
 from replay.checks import Checks
 from replay.job_story import JobStory
-from replay.unique_ids import UniqueIds, place
+from replay.unique_ids import RecentUniqueIds, UniqueIds, place
 from schemas.base import JobEvent
 from schemas.envelope import Envelope
 from schemas.generation import (
@@ -69,16 +69,17 @@ class GenerationJobs:
         checks: Checks,
         partition: int,
         stories: dict[str, JobStory],
-        operations: UniqueIds,
+        operations: UniqueIds | RecentUniqueIds,
         *,
         reservations_complete: bool,
     ) -> None:
         self.deliveries: list[Delivery] = []
+        self._early: list[tuple[int, Envelope]] = []
         self._checks = checks
         self._partition = partition
         self._stories = stories
         self._operations = operations
-        self._reservations_complete = reservations_complete
+        self.reservations_complete = reservations_complete
 
     def apply(self, offset: int, envelope: Envelope) -> JobStory | None:
         """Go on with a story; return it if this event ended its job."""
@@ -86,7 +87,7 @@ class GenerationJobs:
         assert isinstance(event, JobEvent), f"{envelope.event_type} is no job's event"
         story = self._stories.get(event.job_id)
         if story is None or story.price_credits is None or story.account_id != event.account_id:
-            self._without_reservation(offset, event)
+            self._without_reservation(offset, envelope, event)
             return None
         if isinstance(event, SubmissionIntended):
             self._intended(offset, envelope, event, story)
@@ -104,12 +105,19 @@ class GenerationJobs:
         self._ended(offset, envelope, story)
         return story
 
-    def _without_reservation(self, offset: int, event: JobEvent) -> None:
+    def apply_early(self) -> None:
+        """Apply again what came before its reservation was read."""
+        early, self._early = self._early, []
+        for offset, envelope in early:
+            self.apply(offset, envelope)
+
+    def _without_reservation(self, offset: int, envelope: Envelope, event: JobEvent) -> None:
         self._checks.intents.looked_at += 1
-        if self._reservations_complete:
+        if not self.reservations_complete:
+            self._early.append((offset, envelope))
+        else:
             self._checks.intents.wrong(
-                f"{self._at(offset)}: job {event.job_id} of account {event.account_id} has no "
-                f"reservation, and yet {type(event).__name__}"
+                f"{self._about(offset, event)} has no reservation, and yet {type(event).__name__}"
             )
 
     def _intended(
@@ -118,7 +126,7 @@ class GenerationJobs:
         self._checks.intents.looked_at += 1
         if envelope.causation_id != story.last_event_id:
             self._checks.intents.wrong(
-                f"{self._at(offset)}: job {event.job_id} is submitted because of event "
+                f"{self._about(offset, event)} is submitted because of event "
                 f"{envelope.causation_id}, not of its reservation or refused attempt"
             )
 
@@ -128,7 +136,7 @@ class GenerationJobs:
         self._operations.add(operation, GENERATION_EVENTS.name, self._partition, offset)
         if story.operation_id is not None:
             self._checks.operations.wrong(
-                f"{self._at(offset)}: job {event.job_id} has the operation {event.operation_id}, "
+                f"{self._about(offset, event)} has the operation {event.operation_id}, "
                 f"but had {story.operation_id} already"
             )
         else:
@@ -141,13 +149,11 @@ class GenerationJobs:
         expected = story.attempt + 1 if isinstance(event, SubmissionIntended) else story.attempt
         if story.phase not in step.found_in:
             self._checks.steps.wrong(
-                f"{self._at(offset)}: job {event.job_id} is {story.phase}, and yet "
-                f"{type(event).__name__}"
+                f"{self._about(offset, event)} is {story.phase}, and yet {type(event).__name__}"
             )
         elif attempt not in {None, expected}:
             self._checks.steps.wrong(
-                f"{self._at(offset)}: job {event.job_id} has attempt {attempt} where {expected} "
-                "is due"
+                f"{self._about(offset, event)} has attempt {attempt} where {expected} is due"
             )
         if attempt is not None:
             story.attempt = attempt
@@ -159,10 +165,10 @@ class GenerationJobs:
         story.end_event_id, story.end_offset = envelope.event_id, offset
         if isinstance(event, GenerationFailed):
             self._checks.failures.looked_at += 1
-            story.failure_category = event.failure.category
+            story.failure = event.failure
             if story.refund_failure is not None and story.refund_failure != event.failure:
                 self._checks.failures.wrong(
-                    f"{self._at(offset)}: job {event.job_id} failed with {event.failure.code}, "
+                    f"{self._about(offset, event)} failed with {event.failure.code}, "
                     f"its refund says {story.refund_failure.code}"
                 )
         story.refund_failure = None
@@ -173,9 +179,11 @@ class GenerationJobs:
         self._checks.delivered.looked_at += 1
         if story.refunded:
             self._checks.delivered.wrong(
-                f"{self._at(offset)}: job {event.job_id} of account {event.account_id} is "
-                "delivered, and its price was refunded"
+                f"{self._about(offset, event)} is delivered, and its price was refunded"
             )
+
+    def _about(self, offset: int, event: JobEvent) -> str:
+        return f"{self._at(offset)}: job {event.job_id} of account {event.account_id}"
 
     def _at(self, offset: int) -> str:
         return place(GENERATION_EVENTS.name, self._partition, offset)

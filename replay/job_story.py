@@ -5,7 +5,7 @@ from datetime import datetime
 
 from domain.generation_state import Job, JobStatus, Limits
 from processors.generation import OpenJob
-from schemas.failure import Failure, FailureCategory
+from schemas.failure import Failure
 
 
 @dataclass(slots=True)
@@ -25,6 +25,8 @@ class JobStory:
     reserved_at: datetime | None = None
     reserved_offset: int = -1
     reserved_event_id: str = ""
+    prompt_hash: int | None = None
+    declined_at: datetime | None = None
     closed_outcome: str | None = None
     closed_at: datetime | None = None
     refunded: bool = False
@@ -37,7 +39,7 @@ class JobStory:
     delivered: bool = False
     end_event_id: str | None = None
     end_offset: int = -1
-    failure_category: FailureCategory | None = None
+    failure: Failure | None = None
     # For the state topic.
     seen_by_generation: bool = False
     job: Job | None = None
@@ -53,7 +55,7 @@ class JobStory:
     @property
     def outcome_unknown(self) -> bool:
         """Whether a provider may have started work that this job never learned of."""
-        return self.failure_category == "submission_unknown" or (
+        return (self.failure is not None and self.failure.category == "submission_unknown") or (
             self.open and self.phase == "submitting"
         )
 

@@ -1,5 +1,7 @@
 """Checks what requests and the ledger say of each job: asked, decided, closed (T2). No I/O."""
 
+from collections import deque
+
 from domain.generation import evolve
 from domain.ledger_state import HAND_REFUND_WINDOW
 from replay.checks import Checks
@@ -12,6 +14,7 @@ from schemas.ledger import (
     CreditsRefundedByHand,
     CreditsReserved,
     CreditsSettled,
+    LedgerJobEvent,
     ReservationDeclined,
 )
 from schemas.requests import GenerationRequested
@@ -25,6 +28,7 @@ class LedgerJobs:
         self.stories: dict[str, JobStory] = {}
         self._checks = checks
         self._partition = partition
+        self._unseen: deque[tuple[int, Envelope]] = deque()
 
     def requested(self, event: GenerationRequested) -> None:
         """Begin a story."""
@@ -35,14 +39,13 @@ class LedgerJobs:
         event = envelope.event
         match event:
             case CreditsReserved():
-                self._reserved(offset, envelope, event, seen_by_generation=seen_by_generation)
+                self._reserved(offset, envelope, event)
+                self._take_seen(offset, envelope, seen_by_generation=seen_by_generation)
             case ReservationDeclined():
                 self._declined(offset, event)
             case CancellationAccepted(job_id=job_id):
-                story = self._known(offset, job_id, event.account_id, "cancelled")
-                if story is not None and seen_by_generation:
-                    story.job = evolve(story.job, event)
-                    story.cancellation_event_id = envelope.event_id
+                if self._known(offset, job_id, event.account_id, "cancelled") is not None:
+                    self._take_seen(offset, envelope, seen_by_generation=seen_by_generation)
             case CreditsSettled() | CreditsRefunded():
                 self._closed(offset, event)
             case CreditsRefundedByHand():
@@ -50,14 +53,29 @@ class LedgerJobs:
             case _:
                 return
 
-    def _reserved(
-        self,
-        offset: int,
-        envelope: Envelope,
-        event: CreditsReserved,
-        *,
-        seen_by_generation: bool,
-    ) -> None:
+    def seen_before(self, position: int) -> None:
+        """Learn that the generation processor has decided the ledger's events up to `position`."""
+        while self._unseen and self._unseen[0][0] < position:
+            self._seen(self._unseen.popleft()[1])
+
+    def _take_seen(self, offset: int, envelope: Envelope, *, seen_by_generation: bool) -> None:
+        if seen_by_generation:
+            self._seen(envelope)
+        else:
+            self._unseen.append((offset, envelope))
+
+    def _seen(self, envelope: Envelope) -> None:
+        event = envelope.event
+        assert isinstance(event, CreditsReserved | CancellationAccepted), "no other is kept"
+        story = self.stories.get(event.job_id)
+        if story is None:
+            return
+        story.seen_by_generation = True
+        if isinstance(event, CancellationAccepted) and story.job is not None:
+            story.job = evolve(story.job, event)
+            story.cancellation_event_id = envelope.event_id
+
+    def _reserved(self, offset: int, envelope: Envelope, event: CreditsReserved) -> None:
         story = self._decided(offset, event)
         if story.price_credits is not None:
             return
@@ -67,10 +85,11 @@ class LedgerJobs:
         story.reserved_event_id = story.last_event_id = envelope.event_id
         story.traceparent = envelope.traceparent
         story.job = evolve(None, event)
-        story.seen_by_generation = seen_by_generation
+        story.prompt_hash = hash(event.private.prompt)
 
     def _declined(self, offset: int, event: ReservationDeclined) -> None:
-        self._decided(offset, event).declined = True
+        story = self._decided(offset, event)
+        story.declined, story.declined_at = True, event.occurred_at
         first = event.first_answer
         if event.code != "IDEMPOTENT_REPLAY":
             return
@@ -78,7 +97,7 @@ class LedgerJobs:
         original = self.stories.get(first.job_id) if first is not None else None
         if first is None or original is None or original.price_credits != first.price_credits:
             self._checks.keys.wrong(
-                f"{self._at(offset)}: job {event.job_id} repeats the answer to a job that was "
+                f"{self._about(offset, event)} repeats the answer to a job that was "
                 "never reserved at that price"
             )
 
@@ -92,7 +111,7 @@ class LedgerJobs:
                 f"{event.account_id}, which never asked for it"
             )
         if story.declined or story.price_credits is not None:
-            check.wrong(f"{self._at(offset)}: job {event.job_id} was decided a second time")
+            check.wrong(f"{self._about(offset, event)} was decided a second time")
         return story
 
     def _closed(self, offset: int, event: CreditsSettled | CreditsRefunded) -> None:
@@ -107,12 +126,10 @@ class LedgerJobs:
             return
         if story.closed_outcome is not None:
             before = "refunded" if story.refunded else "settled"
-            check.wrong(
-                f"{self._at(offset)}: job {event.job_id} is {what}, but was {before} already"
-            )
+            check.wrong(f"{self._about(offset, event)} is {what}, but was {before} already")
         if credits_ != story.price_credits:
             check.wrong(
-                f"{self._at(offset)}: job {event.job_id} is closed with {credits_} credits, "
+                f"{self._about(offset, event)} is closed with {credits_} credits, "
                 f"{story.price_credits} were reserved"
             )
         story.closed_outcome = story.closed_outcome or event.outcome
@@ -124,17 +141,28 @@ class LedgerJobs:
     def _refunded(self, offset: int, event: CreditsRefunded, story: JobStory) -> None:
         story.refunded = True
         story.refund_failure = event.failure
+        if story.delivered:
+            # Only where the delivery was read first; otherwise it is found at the delivery.
+            self._checks.delivered.wrong(
+                f"{self._about(offset, event)} is refunded, and was delivered"
+            )
+        if story.failure is not None and story.failure != event.failure:
+            code = "no failure" if event.failure is None else event.failure.code
+            self._checks.failures.wrong(
+                f"{self._about(offset, event)} is "
+                f"refunded with {code}, but failed with {story.failure.code}"
+            )
         self._checks.failures.looked_at += 1
         if (event.failure is None) == (event.outcome == "failed"):
             self._checks.failures.wrong(
-                f"{self._at(offset)}: job {event.job_id} is refunded as {event.outcome} "
+                f"{self._about(offset, event)} is refunded as {event.outcome} "
                 f"{'without' if event.failure is None else 'with'} a failure"
             )
 
     def _refunded_by_hand(self, offset: int, event: CreditsRefundedByHand) -> None:
         check = self._checks.hand_refunds
         check.looked_at += 1
-        about = f"{self._at(offset)}: job {event.job_id} is refunded by hand"
+        about = f"{self._about(offset, event)} is refunded by hand"
         story = self.stories.get(event.job_id)
         if story is None or story.closed_at is None or story.account_id != event.account_id:
             check.wrong(f"{about}, but account {event.account_id} has no such ended job")
@@ -169,6 +197,9 @@ class LedgerJobs:
         if story is None:
             story = self.stories[job_id] = JobStory(job_id, account_id)
         return story
+
+    def _about(self, offset: int, event: LedgerJobEvent) -> str:
+        return f"{self._at(offset)}: job {event.job_id} of account {event.account_id}"
 
     def _at(self, offset: int) -> str:
         return place(LEDGER_EVENTS.name, self._partition, offset)

@@ -2,28 +2,31 @@
 
 All of an account stands in one partition number of each topic, so a partition is judged by itself
 and then forgotten: memory is that of the largest partition. Feed it in this order: dead letters,
-state topics, `requests`, `ledger.events`, `generation.events`.
+state topics, `requests`, `ledger.events`, `generation.events`. To follow a log, call `look` and
+feed what is new in the same order; memory is then that of all partitions, less what `forget` drops.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import msgspec
 
-from domain.ledger_state import Account
+from domain.ledger_state import HAND_REFUND_WINDOW
 from replay.account_fold import AccountFold
 from replay.billing import Billing
 from replay.causes import Causes
-from replay.checks import VIOLATIONS_SHOWN_MAX, Checks, Rules, Totals
+from replay.checks import FORGET_MARGIN, VIOLATIONS_SHOWN_MAX, Checks, Rules, Totals
 from replay.generation_jobs import Delivery, GenerationJobs
 from replay.ledger_jobs import LedgerJobs
-from replay.read_model_fold import ReadModelFold, RowKey, RowValues
-from replay.unique_ids import UniqueIds, place
+from replay.read_model_fold import RowKey, RowValues
+from replay.shown_rows import ShownRows, is_forgettable
+from replay.unique_ids import RecentUniqueIds, UniqueIds, place
 from runtime.event_log.state_reader import POSITIONS_KEY
 from runtime.partitions import partition_of
 from schemas.codec import ContractError
 from schemas.envelope import Envelope
-from schemas.ledger import CreditsReserved, LedgerEvent
+from schemas.ledger import LedgerEvent
 from schemas.requests import GenerationRequested
 from schemas.topics import (
     GENERATION_EVENTS,
@@ -66,13 +69,14 @@ class View:
 
 @dataclass(slots=True)
 class Shared:
-    """What the audits of all partitions add to."""
+    """What the audits of all partitions add to; `following`: they are fed again and again."""
 
     rules: Rules
+    following: bool = False
     checks: Checks = field(default_factory=Checks)
     totals: Totals = field(default_factory=Totals)
-    event_ids: UniqueIds = field(default_factory=UniqueIds)
-    operations: UniqueIds = field(default_factory=UniqueIds)
+    event_ids: UniqueIds | RecentUniqueIds = field(default_factory=UniqueIds)
+    operations: UniqueIds | RecentUniqueIds = field(default_factory=UniqueIds)
     billing: Billing | None = None
 
 
@@ -100,9 +104,7 @@ class PartitionAudit:
         }
         self.set_aside: set[tuple[str, int]] = set()
         self._positions: dict[str, dict[str, int]] = {}
-        self._rows = ReadModelFold()
-        self._shown = view.read_model_offsets or {}
-        self._accounts_shown: dict[str, Account] | None = None
+        self.rows = ShownRows(view.read_model_offsets, following=shared.following)
         self._accounts_seen: set[str] = set()
         self._apply = {
             REQUESTS.name: self._request,
@@ -114,6 +116,28 @@ class PartitionAudit:
     def deliveries(self) -> list[Delivery]:
         """The files that completed jobs promise."""
         return self.generation.deliveries
+
+    def look(self, view: View) -> None:
+        """Begin to feed what is new since the last time."""
+        self.view = view
+        self.generation.reservations_complete = view.exact or self.shared.rules.strict_end
+        if view.read_model_offsets is not None:
+            self.rows.advance(view.read_model_offsets)
+
+    def ledger_is_fed(self) -> None:
+        """Go on with what the ledger's new events make possible, before the jobs' own events."""
+        self.jobs.seen_before(self.position(LEDGER_EVENTS.name))
+        self.generation.apply_early()
+
+    def forget(self, now: datetime) -> None:
+        """Drop what the ledger has forgotten too: jobs and keys that nothing can concern again."""
+        before = now - HAND_REFUND_WINDOW - FORGET_MARGIN
+        stories = self.jobs.stories
+        over = [story for story in stories.values() if is_forgettable(story, before)]
+        for story in over:
+            del stories[story.job_id]
+        self.rows.forget(over)
+        self.fold.forget(now - FORGET_MARGIN)
 
     def position(self, topic: str) -> int:
         """Say how far a topic's own reader has decided it, by its state."""
@@ -178,8 +202,8 @@ class PartitionAudit:
             )
             return
         self._apply[topic](offset, envelope)
-        if offset < self._shown.get(topic, 0):
-            self._rows.apply(envelope)
+        account = self.fold.accounts.get(event.account_id) if topic == LEDGER_EVENTS.name else None
+        self.rows.event(topic, offset, envelope, account)
 
     def _request(self, offset: int, envelope: Envelope) -> None:
         self.causes.requested(offset, envelope)
@@ -189,15 +213,11 @@ class PartitionAudit:
     def _ledger_event(self, offset: int, envelope: Envelope) -> None:
         event = envelope.event
         assert isinstance(event, LedgerEvent), "its topic says so"
-        if self._accounts_shown is None and offset >= self._shown.get(LEDGER_EVENTS.name, 0):
-            self._accounts_shown = dict(self.fold.accounts)
         self.causes.answered(offset, envelope)
         self.jobs.apply(
             offset, envelope, seen_by_generation=offset < self.position(LEDGER_EVENTS.name)
         )
         self.fold.apply(offset, event)
-        if self.shared.billing is not None and isinstance(event, CreditsReserved):
-            self.shared.billing.reserved(event.job_id, event.private.prompt)
 
     def _generation_event(self, offset: int, envelope: Envelope) -> None:
         self.generation.apply(offset, envelope)
@@ -209,20 +229,7 @@ class PartitionAudit:
 
     def expected_rows(self, table: str, account_ids: Iterable[str]) -> dict[RowKey, RowValues]:
         """Give the rows that Postgres must have of some accounts, by table."""
-        if table == "accounts":
-            shown = self.fold.accounts if self._accounts_shown is None else self._accounts_shown
-            return {(id_,): _account_values(shown[id_]) for id_ in account_ids if id_ in shown}
-        if table == "credit_transactions":
-            return {
-                (id_, sequence): values
-                for id_ in account_ids
-                for sequence, values in self._rows.transactions.get(id_, {}).items()
-            }
-        return {
-            (job_id,): row.values()
-            for id_ in account_ids
-            for job_id, row in self._rows.generations.get(id_, {}).items()
-        }
+        return self.rows.expected(table, account_ids)
 
     def _check_partition(self, topic: str, offset: int, account_id: str) -> None:
         number = partition_of(account_id, self.shared.rules.partition_count)
@@ -231,13 +238,3 @@ class PartitionAudit:
                 f"{place(topic, self.number, offset)}: account {account_id} belongs to "
                 f"partition {number}"
             )
-
-
-def _account_values(account: Account) -> RowValues:
-    return (
-        account.available_credits,
-        account.reserved_credits,
-        account.settled_credits,
-        account.granted_credits,
-        account.sequence,
-    )

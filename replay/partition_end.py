@@ -27,22 +27,32 @@ def check_end(audit: PartitionAudit) -> None:
 
     Call it once, when all topics of the partition were fed.
     """
+    check_open(audit)
+    check_states(audit)
+    add_totals(audit)
+
+
+def check_open(audit: PartitionAudit) -> None:
+    """Check what is unanswered and which jobs are open; call it as often as a log is followed."""
     audit.causes.finish()
-    for asked in audit.causes.unanswered.values():
-        _check_unanswered(audit, asked)
+    unanswered = audit.causes.unanswered
+    for cause_id in [id_ for id_, asked in unanswered.items() if _is_done(audit, asked)]:
+        del unanswered[cause_id]
     for story in audit.jobs.stories.values():
         if story.price_credits is not None:
             _check_story(audit, story)
-    _check_states(audit)
-    _add_totals(audit)
 
 
-def _check_unanswered(audit: PartitionAudit, asked: Asked) -> None:
-    """Accept what the ledger has not reached, set aside, or has answered under the same key."""
+def _is_done(audit: PartitionAudit, asked: Asked) -> bool:
+    """Say whether a request was set aside, or answered under the same key by an earlier one.
+
+    What the ledger has not reached may wait.
+    """
     rules = audit.shared.rules
-    reached = rules.strict_end or asked.offset < audit.position(REQUESTS.name)
-    if not reached or (REQUESTS.name, asked.offset) in audit.set_aside:
-        return
+    if not (rules.strict_end or asked.offset < audit.position(REQUESTS.name)):
+        return False
+    if (REQUESTS.name, asked.offset) in audit.set_aside:
+        return True
     if asked.event_type is GenerationRequested:
         story = audit.jobs.stories[asked.job_id or ""]
         answered = story.declined or story.price_credits is not None
@@ -54,6 +64,7 @@ def _check_unanswered(audit: PartitionAudit, asked: Asked) -> None:
             f"{asked.event_type.__name__} of account {asked.account_id} (job {asked.job_id}) has "
             "no answer"
         )
+    return answered
 
 
 def _check_story(audit: PartitionAudit, story: JobStory) -> None:
@@ -77,7 +88,8 @@ def _check_story(audit: PartitionAudit, story: JobStory) -> None:
         checks.deadlines.wrong(f"{about} is {story.status}, its deadline was {deadline}")
 
 
-def _check_states(audit: PartitionAudit) -> None:
+def check_states(audit: PartitionAudit) -> None:
+    """Compare the state topics with the fold."""
     checks, rules = audit.shared.checks, audit.shared.rules
     if not audit.view.exact:
         for check in (checks.ledger_state, checks.generation_state):
@@ -103,7 +115,8 @@ def _check_states(audit: PartitionAudit) -> None:
     )
 
 
-def _add_totals(audit: PartitionAudit) -> None:
+def add_totals(audit: PartitionAudit) -> None:
+    """Add a partition's accounts and jobs to the totals, and its jobs to the bill."""
     totals, billing = audit.shared.totals, audit.shared.billing
     totals.accounts += len(audit.fold.accounts)
     totals.refunded_credits += audit.fold.refunded_credits

@@ -55,6 +55,19 @@ _STATUSES: Mapping[type[Event], str] = {
     DownloadStarted: "downloading",
     GenerationCompleted: "completed",
 }
+_FILLING: frozenset[type[Event]] = frozenset(
+    {
+        CreditsReserved,
+        CreditsRefunded,
+        CreditsRefundedByHand,
+        CreditsSettled,
+        GenerationSubmitted,
+        GenerationCompleted,
+    }
+)
+_MOVING: frozenset[type[Event]] = frozenset(
+    {CreditsGranted, CreditsAdjusted, CreditsReserved, CreditsRefunded, CreditsRefundedByHand}
+)
 
 
 @dataclass(slots=True)
@@ -94,7 +107,9 @@ class ReadModelFold:
     def apply(self, envelope: Envelope) -> None:
         """Apply one event."""
         event = envelope.event
-        status = _status(event)
+        # By type first: most events are polls, and whatever is asked of each is asked 10^7 times.
+        event_type = type(event)
+        status = _STATUSES.get(event_type) or _status(event)
         if status is not None:
             assert isinstance(event, JobEvent | LedgerJobEvent), "only jobs have a status"
             rows = self.generations.setdefault(event.account_id, {})
@@ -103,8 +118,9 @@ class ReadModelFold:
                 row = rows[event.job_id] = GenerationRow(event.account_id, status)
             elif RANKS[status] > RANKS[row.status]:
                 row.status = status
-            _fill(row, event)
-        kind = _transaction_type(event)
+            if event_type in _FILLING:
+                _fill(row, event)
+        kind = _transaction_type(event) if event_type in _MOVING else None
         if kind is not None:
             assert isinstance(event, LedgerEvent), "only the ledger moves credits"
             self.transactions.setdefault(event.account_id, {})[event.sequence] = (
@@ -122,7 +138,7 @@ def _status(event: Event) -> str | None:
         return "cancelled" if event.outcome == "cancelled" else None
     if isinstance(event, GenerationCancelled):
         return None if event.cost_micro_dollars is None else "pending"
-    return _STATUSES.get(type(event))
+    return None
 
 
 def _fill(row: GenerationRow, event: Event) -> None:
@@ -164,18 +180,22 @@ class RowComparison:
         table: str,
         columns: tuple[str, ...],
         expected: dict[RowKey, RowValues],
+        *,
+        strangers_named: bool = True,
     ) -> None:
         self._check = check
         self._table = table
         self._columns = columns
         self._expected = expected
+        self._strangers_named = strangers_named
 
     def row(self, key: RowKey, values: RowValues) -> None:
         """Compare one row; each is expected once."""
         self._check.looked_at += 1
         expected = self._expected.pop(key, None)
         if expected is None:
-            self._check.wrong(f"{self._table} {_spelled(key)}: the log knows of no such row")
+            if self._strangers_named:
+                self._check.wrong(f"{self._table} {_spelled(key)}: the log knows of no such row")
             return
         for column, found, wanted in zip(self._columns, values, expected, strict=True):
             if found != wanted:

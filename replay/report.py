@@ -1,12 +1,14 @@
 """Shows a report as one table of checks and a line of totals."""
 
 from collections import Counter
+from datetime import datetime
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from replay.checks import Check, Report, Totals
+from replay.follow import Round
 
 
 def render(report: Report) -> RenderableType:
@@ -24,12 +26,33 @@ def render(report: Report) -> RenderableType:
     return Group(table, *_findings(report), *_totals(report.totals), _summary(report))
 
 
+def render_finding(check: Check, text: str, at: datetime) -> str:
+    """Give the lines that tell of one thing that is wrong, as it was found at a moment."""
+    return f"[dim]{at:%H:%M:%S}[/] [bold red]wrong[/] {_finding(check, text)}"
+
+
+def heartbeat(round_: Round, wrong_count: int) -> str:
+    """Give the line that tells how far a log was followed, and what could not be looked at."""
+    verdict = f"[red]{wrong_count:,} wrong[/]" if wrong_count else "[green]holds[/]"
+    notes = "".join(
+        f"; [yellow]{escape(name)}: {escape(note)}[/]" for name, note in round_.notes.items()
+    )
+    return (
+        f"[dim]{round_.at:%H:%M:%S}[/] {verdict}: {round_.events:,} events, "
+        f"{round_.accounts:,} accounts, {round_.open_jobs:,} open jobs{notes}"
+    )
+
+
+def _finding(check: Check, text: str) -> str:
+    return f"[bold red]{check.name}[/]: {escape(text)}\n  what to do: {escape(check.remedy)}"
+
+
 def _findings(report: Report) -> list[str]:
     """Say below the table what is wrong, the first of each check, and what could not be seen."""
     lines = []
     for check in report.checks:
         if not check.ok:
-            lines.append(f"[bold red]{check.name}[/]: {escape(check.violations[0])}")
+            lines.append(_finding(check, check.violations[0]))
         elif check.note:
             lines.append(f"[yellow]{check.name}[/]: {escape(check.note)}")
     return lines

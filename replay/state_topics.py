@@ -1,21 +1,19 @@
 """Compares the processors' state topics with what the event topics say they hold (T5). No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from domain.ledger_state import EndedJob, KeyUse
 from processors import generation, ledger
 from replay.account_fold import AccountFold
-from replay.checks import Check
+from replay.checks import FORGET_MARGIN, Check
 from replay.job_story import JobStory
 from runtime.event_log.states import PrefixCodec
 
 LEDGER_CODEC = PrefixCodec(ledger.STATE_TYPES)
 GENERATION_CODEC = PrefixCodec(generation.STATE_TYPES)
-# 1 h: a worker's clock may run ahead by that much (torture.md row 12) and forget so early.
-FORGET_MARGIN = timedelta(hours=1)
 _EMPTY = object()
 
 

@@ -12,6 +12,8 @@ TOPIC_NAMES = tuple(topic.name for topic in PUBLIC_TOPICS)
 _TOPIC_INDEXES = {name: index for index, name in enumerate(TOPIC_NAMES)}
 # A place in one integer: 2 bits of topic, 8 of partition (at most 256), the rest offset.
 _TOPIC_BITS, _PARTITION_BITS = 2, 8
+# 500,000: some 100 MB at most, and hours of a busy system.
+RECENT_IDS_MAX = 500_000
 
 
 def place(topic: str, partition: int, offset: int) -> str:
@@ -53,6 +55,51 @@ class UniqueIds:
             if h in places:
                 places[h].append(_spelled(at))
         yield from places.values()
+
+
+class RecentIds:
+    """Remembers at least the latest 500,000 ids, at most twice as many."""
+
+    def __init__(self, ids_max: int = RECENT_IDS_MAX) -> None:
+        self._ids_max = ids_max
+        self._newer: dict[str, str] = {}
+        self._older: dict[str, str] = {}
+
+    def __contains__(self, id_: str) -> bool:
+        return id_ in self._newer or id_ in self._older
+
+    def add(self, id_: str, at: str = "") -> str | None:
+        """Remember one id; give where it stood before, if it did."""
+        before = self._newer.get(id_) if id_ in self._newer else self._older.get(id_)
+        self._newer[id_] = at
+        if len(self._newer) >= self._ids_max:
+            self._older, self._newer = self._newer, {}
+        return before
+
+
+class RecentUniqueIds:
+    """As UniqueIds, in bounded memory: a repeat is found among the latest ids only."""
+
+    def __init__(self) -> None:
+        self._recent = RecentIds()
+        self._count = 0
+        self._found: list[list[str]] = []
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, id_: Hashable, topic: str, partition: int, offset: int) -> None:
+        """Remember one id and its place."""
+        self._count += 1
+        at = place(topic, partition, offset)
+        before = self._recent.add(str(id_), at)
+        if before is not None:
+            self._found.append([before, at])
+
+    def repeats(self) -> Iterator[list[str]]:
+        """Give the places of each repeat since the last call."""
+        found, self._found = self._found, []
+        yield from found
 
 
 def _spelled(at: int) -> str:

@@ -6,31 +6,27 @@ It only reads: no group, no offset, no row and no topic of the system is touched
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from aiokafka import ConsumerRecord
-
-from domain.generation_state import Limits
 from replay.audit import Audit
 from replay.billing import SubmissionRow
-from replay.checks import Check, Checks, Report, Rules
-from replay.log_reader import Cut, LogReader, open_log
+from replay.checks import Checks, Report, Rules
+from replay.feed import feed_all, few_collections, rules_of
+from replay.log_reader import LogReader, open_log
 from replay.media_check import check_media
 from replay.partition_audit import PartitionAudit, View
 from replay.partition_end import check_end
-from replay.read_model_fold import RowComparison
-from replay.read_models import TABLES, ReadModels, Table, is_unreadable, open_read_models
+from replay.read_models import TABLES, ReadModels, is_unreadable, open_read_models
+from replay.row_check import check_of, check_offsets, compare_rows
 from runtime.database import DatabaseUnavailable
 from runtime.objects import MediaStore, open_media_store
 from runtime.settings import Settings
-from schemas.codec import ContractError, decode
-from schemas.topics import PUBLIC_TOPICS, STATE_TOPICS
+from schemas.topics import PUBLIC_TOPICS
 
 # 15 s: above the 10 s after which the broker ends a dead writer's transaction.
 REST_WAIT_SECONDS = 15.0
 # 1 s: lanes under load are between two transactions often enough to be caught so.
 LIVE_WAIT_SECONDS = 1.0
-ACCOUNTS_PER_QUERY = 500
 
 
 async def verify(
@@ -47,14 +43,9 @@ async def verify(
     job must have ended and nothing may be left out. `media`: whether files are opened.
     Raises: TopicError, TimeoutError or KafkaError if the log cannot be read.
     """
-    rules = Rules(
-        limits=Limits(generation_timeout=timedelta(seconds=settings.generation_timeout_seconds)),
-        active_jobs_max=settings.active_jobs_max,
-        partition_count=settings.partition_count,
-        now=now,
-        strict_end=strict_end,
-    )
-    return await _Verification(settings, Audit(rules, submissions), rules, media=media).run()
+    rules = rules_of(settings, now, strict_end=strict_end)
+    with few_collections():
+        return await _Verification(settings, Audit(rules, submissions), rules, media=media).run()
 
 
 class _Verification:
@@ -104,14 +95,9 @@ class _Verification:
                 read_model_offsets=shown,
             ),
         )
-        await _read(log, part, cut)
+        await feed_all(log, part, cut)
         check_end(part)
-        for topic, next_offset in (shown or {}).items():
-            if next_offset > cut.ends.get(topic, 0):
-                self._checks.generations.wrong(
-                    f"projection_offsets {topic} {number}: {next_offset} is beyond the end of the "
-                    f"log, {cut.ends.get(topic, 0)}"
-                )
+        check_offsets(part, shown or {}, dict(cut.ends))
         self._account_ids.extend(part.account_ids())
         await self._compare_rows(part)
         await self._check_media(part)
@@ -119,21 +105,8 @@ class _Verification:
     async def _compare_rows(self, part: PartitionAudit) -> None:
         if self._read_models is None:
             return
-        account_ids = part.account_ids()
         try:
-            for first in range(0, len(account_ids), ACCOUNTS_PER_QUERY):
-                chunk = account_ids[first : first + ACCOUNTS_PER_QUERY]
-                for table in TABLES:
-                    comparison = RowComparison(
-                        self._check_of(table),
-                        table.name,
-                        table.columns,
-                        part.expected_rows(table.name, chunk),
-                    )
-                    async for key, values in self._read_models.rows(table, chunk):
-                        comparison.row(key, values)
-                        self._rows_seen[table.name] += 1
-                    comparison.finish()
+            self._rows_seen += await compare_rows(self._read_models, part, part.account_ids())
         except Exception as error:
             if not is_unreadable(error):
                 raise
@@ -149,7 +122,7 @@ class _Verification:
                 seen = self._rows_seen[table.name]
                 if count != seen:
                     strangers = await self._read_models.strangers(table, self._account_ids)
-                    self._check_of(table).wrong(
+                    check_of(self._checks, table).wrong(
                         f"{table.name} has {count - seen} rows of accounts that the log does not "
                         f"know: {', '.join(strangers)}"
                     )
@@ -170,36 +143,4 @@ class _Verification:
     def _without_read_models(self, reason: str) -> None:
         self._read_models = None
         for table in TABLES:
-            self._check_of(table).not_looked_at(reason, strict_end=self._rules.strict_end)
-
-    def _check_of(self, table: Table) -> Check:
-        return {
-            "accounts": self._checks.accounts,
-            "credit_transactions": self._checks.credit_transactions,
-            "generations": self._checks.generations,
-        }[table.name]
-
-
-async def _read(log: LogReader, part: PartitionAudit, cut: Cut) -> None:
-    """Feed a partition in the order that its audit needs."""
-    for topic in PUBLIC_TOPICS:
-        async for batch in log.batches(topic.dead_letter, part.number, cut):
-            for record in batch:
-                part.dead_letter(topic.name, record.offset, record.headers)
-    for topic in STATE_TOPICS:
-        async for batch in log.batches(topic.name, part.number, cut):
-            for record in batch:
-                part.state(topic.name, record.key, record.value)
-    for topic in PUBLIC_TOPICS:
-        async for batch in log.batches(topic.name, part.number, cut):
-            for record in batch:
-                _feed(part, topic.name, record)
-
-
-def _feed(part: PartitionAudit, topic: str, record: ConsumerRecord) -> None:
-    try:
-        envelope = decode(record.key, record.value, record.headers)
-    except ContractError as error:
-        part.unreadable(topic, record.offset, error)
-    else:
-        part.event(topic, record.offset, envelope)
+            check_of(self._checks, table).not_looked_at(reason, strict_end=self._rules.strict_end)

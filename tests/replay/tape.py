@@ -1,6 +1,6 @@
 """Puts a world on a real broker, in Postgres and in a media store, as the processes would."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -21,6 +21,7 @@ from schemas.codec import Record, encode
 from schemas.envelope import Envelope
 from tests.replay.world import LOG_TOPICS, World, media
 
+STATES = ("ledger.state", "generation.state")
 VIDEO = b"0" * 2000
 PARTITION = partition_of("alice", 2)
 
@@ -65,16 +66,36 @@ async def send(producer: AIOKafkaProducer, settings: Settings, topic: str, recor
     )
 
 
+@asynccontextmanager
+async def put_new_on_tape(
+    settings: Settings, world: World
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Give a call that writes what the world has made since the last one, and its states whole."""
+    written = {topic: len(world.log[topic]) for topic in LOG_TOPICS}
+    keys: dict[str, set[str]] = {name: set(world.states.get(name, {})) for name in STATES}
+
+    async def put() -> None:
+        async with transactions(settings) as producer:
+            for topic in LOG_TOPICS:
+                for _, envelope in world.log[topic][written[topic] :]:
+                    async with producer.transaction():
+                        await send(producer, settings, topic, encode(envelope))
+                written[topic] = len(world.log[topic])
+            async with producer.transaction():
+                for name in STATES:
+                    states = world.states.get(name, {})
+                    for gone in keys[name] - set(states):
+                        await send(producer, settings, name, Record(gone.encode(), None, ()))
+                    keys[name] |= set(states)
+                    for record in _state_records(settings, world, name):
+                        await send(producer, settings, name, record)
+
+    yield put
+
+
 async def put_on_tape(settings: Settings, world: World) -> None:
     """Write every record in a transaction of its own, so that offsets are as in the world."""
-    states = [
-        (f"{name}.state", Record(key.encode(), value, ()))
-        for name in ("ledger", "generation")
-        for key, value in [
-            *world.states.get(f"{name}.state", {}).items(),
-            (POSITIONS_KEY, _positions(settings, world, name)),
-        ]
-    ]
+    states = [(name, record) for name in STATES for record in _state_records(settings, world, name)]
     events = [(topic, encode(envelope)) for topic in LOG_TOPICS for _, envelope in world.log[topic]]
     async with transactions(settings) as producer:
         for topic, record in [*states, *events]:
@@ -112,6 +133,12 @@ async def execute(settings: Settings, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def _state_records(settings: Settings, world: World, topic: str) -> list[Record]:
+    states = world.states.get(topic, {})
+    positions = _positions(settings, world, topic.removesuffix(".state"))
+    return [Record(k.encode(), v, ()) for k, v in [*states.items(), (POSITIONS_KEY, positions)]]
 
 
 def _positions(settings: Settings, world: World, name: str) -> bytes:

@@ -82,7 +82,10 @@ def test_a_double_refund_makes_reserved_credits_negative_I03():
         f"ledger.events[0]@{offset}: account alice has granted 100, available 140, reserved -40, "
         "settled 0"
     )
-    assert f"job {uuid('j1')} is refunded, but was refunded already" in found["closings"][0]
+    assert (
+        f"job {uuid('j1')} of account alice is refunded, but was refunded already"
+        in found["closings"][0]
+    )
 
 
 def test_three_active_jobs_are_allowed_and_a_fourth_is_named_I17():

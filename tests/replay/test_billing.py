@@ -45,7 +45,7 @@ def test_a_job_billed_twice_is_named_T4():
 
 def test_one_operation_billed_twice_is_named_with_its_job_T4():
     found = violations(delivered_world().audit(submissions=[row(), row()]))["billing"]
-    assert found[0] == f"job {uuid('j1')} was billed 2 times"
+    assert found[0] == f"job {uuid('j1')} of account alice was billed 2 times"
 
 
 def test_a_billed_operation_without_a_job_is_named_T4_I07():

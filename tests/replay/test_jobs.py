@@ -142,9 +142,11 @@ def test_an_end_that_the_ledger_has_not_reached_may_wait_while_the_system_runs()
 def test_a_refund_of_another_amount_is_named_T2_I08():
     world = failed_world()
     offset = world.change("ledger.events", "CreditsRefunded", amount_credits=39)
-    assert violations(world.audit())["closings"] == [
-        f"ledger.events[0]@{offset}: job {J1} is closed with 39 credits, 40 were reserved"
-    ]
+    text = (
+        f"ledger.events[0]@{offset}: job {J1} of account alice is closed with 39 credits, "
+        "40 were reserved"
+    )
+    assert violations(world.audit())["closings"] == [text]
 
 
 def test_a_refund_without_a_reservation_is_named_I05():
@@ -236,7 +238,7 @@ def test_a_second_operation_of_one_job_is_named_I13():
     event = submitted.event.model_copy(update={"operation_id": "op-2"})
     world.append("generation.events", replace(submitted, event=event, event_id=uuid("second")))
     found = violations(world.audit(strict_end=False))
-    assert f"job {J1} has the operation op-2" in found["operations"][0]
+    assert f"job {J1} of account alice has the operation op-2" in found["operations"][0]
 
 
 def test_one_operation_of_two_jobs_is_named_with_both_places_I13():
@@ -258,7 +260,8 @@ def test_an_end_is_never_left_I20():
     )
     offset = world.append("generation.events", Cause.of(completed).envelop(polled, 0, "/tests"))
     assert only_violation(world.audit(), "steps") == (
-        f"generation.events[0]@{offset}: job {J1} is completed, and yet GenerationPolled"
+        f"generation.events[0]@{offset}: job {J1} of account alice is completed, "
+        "and yet GenerationPolled"
     )
 
 
@@ -274,7 +277,8 @@ def test_an_alert_is_no_step_of_its_job_and_stands_before_its_end_S0_82():
     late = Cause.of(end).envelop(alert.event, 0, "/tests")
     offset = world.append("generation.events", late)
     assert only_violation(world.audit(strict_end=False), "steps") == (
-        f"generation.events[0]@{offset}: job {uuid('j2')} is failed, and yet AlertRaised"
+        f"generation.events[0]@{offset}: job {uuid('j2')} of account alice is failed, "
+        "and yet AlertRaised"
     )
 
 
@@ -282,7 +286,7 @@ def test_a_skipped_attempt_is_named_I20():
     world = open_world()
     world.change("generation.events", "SubmissionIntended", attempt=2)
     assert (
-        f"job {J1} has attempt 2 where 1 is due"
+        f"job {J1} of account alice has attempt 2 where 1 is due"
         in violations(world.audit(strict_end=False))["steps"][0]
     )
 
@@ -300,8 +304,9 @@ def test_a_refund_that_gives_another_reason_is_named_I22():
     assert refund.failure is not None
     failure = refund.failure.model_copy(update={"code": "OTHER"})
     world.change("ledger.events", "CreditsRefunded", failure=failure)
-    assert f"job {J1} failed with PROVIDER_ERROR, its refund says OTHER" in only_violation(
-        world.audit(), "failures"
+    assert (
+        f"job {J1} of account alice failed with PROVIDER_ERROR, its refund says OTHER"
+        in only_violation(world.audit(), "failures")
     )
 
 

@@ -170,6 +170,10 @@ class World:
         fault = ProviderFault(kind="permanent", started="unknown", message="no")
         self.learn(job, RecordPollFault(self.now, fault))
 
+    def fail_poll(self, job: str) -> None:
+        fault = ProviderFault(kind="permanent", started="unknown", message="no")
+        self.learn(job, RecordPollFault(self.now, fault))
+
     def lose_submission(self, job: str) -> None:
         """End a job whose submit was never answered."""
         fault = ProviderFault(kind="permanent", started="unknown", message="reset")
@@ -222,18 +226,24 @@ class World:
     def feed(self, part: PartitionAudit) -> None:
         for topic, headers in self.dead_letters:
             part.dead_letter(topic, 0, [(name, text.encode()) for name, text in headers.items()])
-        for name in ("ledger", "generation"):
-            positions = {NAMESPACE + topic: at for topic, at in self.positions[name].items()}
-            state = f"{name}.state"
-            part.state(state, POSITIONS_KEY.encode(), encode_positions(positions))
-            for key, value in self.states.get(state, {}).items():
-                part.state(state, key.encode(), value)
+        self.feed_states(part)
         for topic in LOG_TOPICS:
             for broken, offset in self.unreadable:
                 if broken == topic:
                     part.unreadable(topic, offset, ContractError("bad_body", "planted"))
             for offset, envelope in self.log[topic]:
                 part.event(topic, offset, envelope)
+
+    def feed_states(self, part: PartitionAudit) -> None:
+        for name in ("ledger", "generation"):
+            positions = {NAMESPACE + topic: at for topic, at in self.positions[name].items()}
+            state = f"{name}.state"
+            part.state(state, POSITIONS_KEY.encode(), encode_positions(positions))
+            stored = self.states.get(state, {})
+            for gone in set(part.states[state]) - set(stored):
+                part.state(state, gone.encode(), None)
+            for key, value in stored.items():
+                part.state(state, key.encode(), value)
 
     def audit(
         self,

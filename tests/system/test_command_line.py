@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
@@ -173,3 +174,69 @@ def _leftovers(folder: Path) -> list[str]:
         if str(folder) in command and int(process.name) != os.getpid():
             found.append(command)
     return found
+
+
+def test_a_log_is_followed_until_the_first_thing_wrong_and_says_what_to_do(system):
+    """torture.md 1: the invariants are checked while a system works."""
+    customer = system.new_account(40)
+
+    async def change(amount: int) -> None:
+        connection = await asyncpg.connect(system.variables["DATABASE_URL"])
+        try:
+            await connection.execute(
+                "UPDATE accounts SET available_credits = available_credits + $2 "
+                "WHERE account_id = $1",
+                customer.account_id,
+                amount,
+            )
+        finally:
+            await connection.close()
+
+    reads(lambda: available(customer), 40)
+    asyncio.run(change(7))
+    try:
+        report = system.verify("--follow", "--fail-fast")
+    finally:
+        asyncio.run(change(-7))
+    assert report.returncode == 1, report.stdout + report.stderr
+    assert f"accounts {customer.account_id}: available_credits is 47" in report.stdout
+    assert "what to do: trust the log, not the row" in report.stdout
+    assert re.search(r"1 wrong: [\d,]+ events", report.stdout)
+
+
+def test_jobs_that_run_while_the_log_is_followed_keep_every_invariant(system):
+    """torture.md 1: nothing that is only not there yet is taken for wrong; Ctrl-C ends with 0."""
+    customers = [system.new_account(200) for _ in range(4)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tape", "verify", "--follow"],
+        env=clean_environment(system.state_dir, {"COLUMNS": "250", "PYTHONUNBUFFERED": "1"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        lines = []
+        try:
+            for line in following.stdout:
+                lines.append(line)
+                if "holds: " in line:
+                    break
+            with ExitStack() as stack:
+                clients = [stack.enter_context(customer.client()) for customer in customers]
+                for _ in range(2):
+                    posted = [(c, post(c).json()["id"]) for c in clients for _ in range(2)]
+                    for client, job_id in posted:
+                        until_ended(client, job_id)
+        finally:
+            following.send_signal(signal.SIGINT)
+            lines.append(following.stdout.read())
+        assert following.wait(timeout=30) == 0, lines
+    assert not [line for line in lines if "wrong" in line]
+    assert "stopped" in lines[-1]
+
+
+@pytest.mark.parametrize("options", [["--fail-fast"], ["--at-rest", "--follow"]])
+def test_options_of_verify_that_do_not_go_together_are_refused(tmp_path, options):
+    refused = tape(["verify", *options], tmp_path)
+    assert refused.returncode == 2
+    assert "--follow" in refused.stderr
