@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock secrets demo up down test chaos check format clean
+.PHONY: help install lock secrets demo up down test chaos simulate check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,10 @@ test: install ## format, lint, types, imports and every test, on a broker and a 
 
 chaos: install ## 200 jobs while workers are killed every 5 s and one is frozen for 20 s
 	TAPE_CHAOS_JOBS=200 TAPE_CHAOS_ACCOUNTS=20 TAPE_CHAOS_FREEZE_SECONDS=20 $(BIN)/python -m pytest -s tests/chaos
+
+simulate: install ## 10,000 seeds of 200 jobs on virtual time, and every planted bug; a failing seed is printed with its replay
+	$(BIN)/python -m tests.simulation run --seeds 10000
+	$(BIN)/python -m tests.simulation planted --seeds 2000
 
 check: install ## the fast half: format, lint, types, imports, rules
 	$(BIN)/ruff format --check .

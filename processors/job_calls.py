@@ -6,7 +6,7 @@ repeated freely (design.md section 3, effects outside Kafka).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,6 +32,7 @@ from runtime.event_log.program import LaneHandle
 from runtime.logs import logger
 from runtime.objects import MediaStore, object_key
 from runtime.settings import Settings
+from schemas.generation import StoredMedia
 
 log = logger(__name__)
 
@@ -46,6 +47,7 @@ class Outside:
     downloads: asyncio.Semaphore
     calls: Mapping[str, asyncio.Semaphore]
     clock: Clock = utc_now
+    fetch_video: Callable[..., Awaitable[StoredMedia]] = download_video
 
     @classmethod
     def open(
@@ -134,7 +136,7 @@ class JobCalls:
         renewable = provider.capabilities(job.settings.model).poll_renews_link
         async with self._outside.downloads:
             try:
-                media = await download_video(
+                media = await self._outside.fetch_video(
                     provider,
                     self._outside.store,
                     source=job.media_source,
