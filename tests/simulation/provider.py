@@ -156,6 +156,9 @@ class SimulatedProvider:
         operation_id = f"operations/{number}"
         seconds = 1 + self._random.random() * 18
         fate = self._drawn(WORK_FATES)
+        if fate == "backwards":
+            # Long enough to be seen going backwards.
+            seconds += 45
         now = self._network.loop.now
         self.operations[operation_id] = Operation(operation_id, job_id, fate, now + seconds)
         self._oracle.operations[operation_id] = job_id

@@ -27,7 +27,6 @@ CLEAN_SEEDS = range(100)
 # One of each kind that the first seeds find; `make simulate` looks for all.
 FOUND_SOON = [
     "deduplication-skipped",
-    "intent-forgotten",
     "settled-and-refunded",
     "tombstone-forgotten",
 ]
