@@ -94,7 +94,8 @@ class Worker:
             position = after
             if draw() < self._group.redelivery / 50:
                 position -= int(min(position, REWOUND_RECORDS_MAX) * draw())
-                previous = position - 1
+                # Between the last record and here there may be markers alone.
+                previous = min(previous, position - 1)
 
 
 class Group:
