@@ -6,7 +6,7 @@ repeated freely (design.md section 3, effects outside Kafka).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,7 +34,7 @@ from runtime.event_log.program import LaneHandle
 from runtime.logs import logger
 from runtime.objects import MediaStore, object_key
 from runtime.settings import Settings
-from schemas.generation import ProviderCancellation
+from schemas.generation import ProviderCancellation, StoredMedia
 
 log = logger(__name__)
 # 10 s: a step that broke down in an unforeseen way is taken again some 60 times in its 10 minutes.
@@ -55,6 +55,7 @@ class Outside:
     orders: Mapping[str, asyncio.Semaphore]
     reads: Mapping[str, asyncio.Semaphore]
     clock: Clock = utc_now
+    fetch_video: Callable[..., Awaitable[StoredMedia]] = download_video
 
     @classmethod
     def open(
@@ -168,7 +169,7 @@ class JobCalls:
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
         renewable = provider.capabilities(job.settings.model).poll_renews_link
         try:
-            media = await download_video(
+            media = await self._outside.fetch_video(
                 provider,
                 self._outside.store,
                 source=job.media_source,
