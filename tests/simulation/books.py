@@ -9,10 +9,24 @@ GENERATION_TIMEOUT = timedelta(minutes=15)
 DOWNLOAD_TIMEOUT = timedelta(minutes=10)
 RESERVATION_GRACE = timedelta(seconds=60)
 KEY_LIFE = timedelta(hours=72)
+# Decision 0020.
+HAND_REFUND_LIFE = timedelta(days=30)
+# Google's list price of veo-3.1, micro-dollars a second.
+COST_MICRO_DOLLARS_PER_SECOND = 400_000
 ACTIVE_JOBS_MAX = 3
 
 # Which statuses an event may find a job in, and which it leaves.
 OPEN = ("pending", "submitting", "processing", "downloading")
+# S0-78 to S0-83, decision 0018: who needs an operator, and who needs one before the job's end.
+ALERTED = {
+    "provider_quota",
+    "provider_setup",
+    "submission_unknown",
+    "storage_error",
+    "storage_unavailable",
+    "system_error",
+}
+ALERTED_AT_ONCE = {"provider_setup", "system_error"}
 STEPS = {
     "SubmissionIntended": (("pending",), "submitting"),
     "SubmissionRefused": (("submitting",), "pending"),
@@ -39,11 +53,15 @@ class AccountBook:
 
 @dataclass(slots=True)
 class KeyBook:
-    """What an idempotency key bought; a grant's key bought no job."""
+    """What an idempotency key was used for: a job, or a change by hand.
+
+    `change`: what that came to: its credits, the balance after it, its time.
+    """
 
     job_id: str | None
     body_sha256: str
     expires_at: datetime
+    change: tuple[int, int, datetime] | None = None
 
 
 @dataclass(slots=True)
@@ -65,11 +83,17 @@ class JobBook:
     operation_id: str | None = None
     progress: int = 0
     download_at: datetime | None = None
-    cancel_accepted: bool = False
+    cancel_accepted: str | None = None
+    cancel_answers: set[str] = field(default_factory=set)
+    output_seen: bool = False
+    alerted: set[str] = field(default_factory=set)
+    ending_alert: tuple[str, int] | None = None
     end_event_id: str | None = None
     end_type: str = ""
     cancelled_submitted: bool = False
     closed: str | None = None
+    closed_at: datetime | None = None
+    refunded_by_hand: bool = False
 
     @property
     def deadline(self) -> datetime:

@@ -1,4 +1,4 @@
-"""Clients and administrators: what they send to the platform, and when."""
+"""Clients: what they send to the platform, and when."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,12 +10,11 @@ from schemas.codec import encode
 from schemas.envelope import Envelope
 from schemas.requests import (
     CancellationRequested,
-    CreditAdjustmentRequested,
-    CreditGrantRequested,
     GenerationRequested,
     PrivatePrompt,
     VideoSettings,
 )
+from tests.simulation.admins import Admins
 from tests.simulation.broker import Broker
 from tests.simulation.virtual_loop import VirtualLoop
 
@@ -51,6 +50,7 @@ class Clients:
         count = random.randint(45, 90)
         names = [f"account-{n}" for n in range(count)]
         self._accounts = {name: partition_of(name, partition_count) for name in names}
+        self.admins = Admins(self, random, clock)
         self._bought: list[tuple[str, str, tuple[VideoSettings, PrivatePrompt, str]]] = []
 
     def begin(self, orders: int, seconds: float) -> None:
@@ -59,12 +59,7 @@ class Clients:
         names = list(self._accounts)
         for name in names:
             amount = int(orders / len(names) * (30 + draw() * 120)) + 40
-            key = f"grant:{name}"
-            self._at(draw() * 3, self.grant, name, amount, key)
-            if draw() < 0.15:
-                self._at(draw() * 30, self.grant, name, amount, key)
-            if draw() < 0.1:
-                self._at(draw() * seconds, self.adjust, name, random.randint(-500, 200))
+            self.admins.fund(name, amount, seconds)
         bursts = [draw() * seconds for _ in range(6)]
         for number in range(orders):
             at = 3 + (draw() * seconds if draw() < 0.7 else random.choice(bursts) + draw())
@@ -74,54 +69,31 @@ class Clients:
         random, draw = self._random, self._random.random
         settings = SETTINGS[int(draw() * 3)]
         prompt = PrivatePrompt(prompt=f"order {number}")
-        job_id = self._id()
+        job_id = self.id()
         key = job_id if draw() < 0.5 else f"key-{number}"
         wanted = (settings, prompt, BODIES[0])
-        self._at(at, self.generate, name, key, wanted, job_id)
+        self.at(at, self.generate, name, key, wanted, job_id)
         self._bought.append((name, key, wanted))
         while draw() < 0.12:
             sent = (settings, prompt, BODIES[draw() < 0.1])
             later = at + draw() * (2 if draw() < 0.5 else 60)
-            self._at(later, self.generate, name, key, sent)
+            self.at(later, self.generate, name, key, sent)
         if draw() < 0.12:
             later = at + draw() * (1 if draw() < 0.3 else 50)
-            self._at(later, self.cancel, name, job_id)
+            self.at(later, self.cancel, name, job_id)
             if draw() < 0.3:
-                self._at(later + draw() * 3, self.cancel, name, job_id)
+                self.at(later + draw() * 3, self.cancel, name, job_id)
+        if draw() < 0.12:
+            self.admins.refund(name, job_id, number, at, random.choice(list(self._accounts)))
         if draw() < 0.03:
             # Somebody else who learned of the job's id.
-            self._at(at + draw() * 20, self.cancel, random.choice(list(self._accounts)), job_id)
+            self.at(at + draw() * 20, self.cancel, random.choice(list(self._accounts)), job_id)
 
     def repeat(self, count: int) -> None:
-        """Send some of the orders again, each under its key."""
+        """Send some of the orders and of the changes by hand again, each under its key."""
         for _ in range(count):
             self.generate(*self._random.choice(self._bought))
-
-    def grant(self, name: str, amount_credits: int, key: str) -> None:
-        self._send(
-            CreditGrantRequested(
-                account_id=name,
-                occurred_at=self._clock(),
-                amount_credits=amount_credits,
-                reason="test",
-                requested_by="admin",
-                idempotency_key=key,
-            ),
-            self._id(),
-        )
-
-    def adjust(self, name: str, amount_credits: int) -> None:
-        self._send(
-            CreditAdjustmentRequested(
-                account_id=name,
-                occurred_at=self._clock(),
-                amount_credits=amount_credits,
-                reason="test",
-                requested_by="admin",
-                idempotency_key=self._id(),
-            ),
-            self._id(),
-        )
+        self.admins.repeat(count)
 
     def generate(
         self,
@@ -131,7 +103,7 @@ class Clients:
         job_id: str | None = None,
     ) -> None:
         settings, prompt, body_sha256 = wanted
-        job_id = job_id or self._id()
+        job_id = job_id or self.id()
         event = GenerationRequested(
             account_id=name,
             occurred_at=self._clock(),
@@ -141,16 +113,16 @@ class Clients:
             body_sha256=body_sha256,
             private=prompt,
         )
-        self._send(event, job_id)
+        self.send(event, job_id)
 
     def cancel(self, name: str, job_id: str) -> None:
         event = CancellationRequested(
             account_id=name, occurred_at=self._clock(), job_id=job_id, requested_by="owner"
         )
-        self._send(event, job_id)
+        self.send(event, job_id)
 
-    def _send(self, event: Event, correlation_id: str) -> None:
-        event_id = self._id()
+    def send(self, event: Event, correlation_id: str) -> None:
+        event_id = self.id()
         envelope = Envelope(event, event_id, "/tapeworks/ingress", correlation_id, event_id)
         number = self._accounts[event.account_id]
         if self._as_bytes:
@@ -159,9 +131,9 @@ class Clients:
         else:
             self._broker.publish(TOPIC, number, event.account_id.encode(), envelope, ())
 
-    def _at(self, seconds: float, send: Callable[..., None], *args: object) -> None:
+    def at(self, seconds: float, send: Callable[..., None], *args: object) -> None:
         self._loop.world_at(self._loop.now + round(seconds, 3), send, *args)
 
-    def _id(self) -> str:
+    def id(self) -> str:
         digits = f"{self._random.getrandbits(128):032x}"
         return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

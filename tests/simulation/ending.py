@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from domain.ledger_state import Account, KeyUse, Reservation
+from domain.ledger_state import Account, EndedJob, KeyUse, Reservation
 from processors.generation import OpenJob
 from schemas.topics import GENERATION_EVENTS, GENERATION_STATE, LEDGER_EVENTS, LEDGER_STATE
-from tests.simulation.books import AccountBook
+from tests.simulation.books import HAND_REFUND_LIFE, AccountBook
 from tests.simulation.virtual_loop import RUNNING
 from tests.simulation.workers import Group
 from tests.simulation.world import World
@@ -47,11 +47,30 @@ def _check_ledger_states(world: World) -> None:
         if live and not isinstance(state, KeyUse):
             oracle.wrong("I11", f"the key {key} is forgotten before {used.expires_at}")
         first = state.first_answer if isinstance(state, KeyUse) else None
+        change = state.first_change if isinstance(state, KeyUse) else None
+        told = change and (change.amount_credits, change.balance_after, change.changed_at)
+        if state is not None and told != used.change:
+            oracle.wrong("I12", f"the key {key} stands for {told}, it changed {used.change}")
         if state is not None and (first.job_id if first else None) != used.job_id:
             oracle.wrong("I12", f"the key {key} stands for {first}, it bought {used.job_id}")
+    _check_ended_jobs(world, states)
     for name, state in states.items():
         what = "a reservation" if isinstance(state, Reservation) else "a state"
         oracle.wrong("T5", f"{name} has {what} that the log knows nothing of: {state}")
+
+
+def _check_ended_jobs(world: World, states: dict[str, object]) -> None:
+    """A job may be refunded by hand for 30 days, and its record goes with them."""
+    oracle, now = world.oracle, world.clock()
+    for job_id, job in oracle.jobs.items():
+        if job.closed_at is None:
+            continue
+        name = f"ended/{job.account_id}/{job_id}"
+        state = states.pop(name, None)
+        expires_at = job.closed_at + HAND_REFUND_LIFE
+        due = EndedJob(job.price or 0, job.closed == "refunded" or job.refunded_by_hand, expires_at)
+        if state != due and (state is not None or now < expires_at):
+            oracle.wrong("T5", f"{name} is {state}, the log says {due}")
 
 
 def _account(book: AccountBook) -> Account:

@@ -8,6 +8,30 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from tests.simulation.broker import Batch, Broker
 
+# Records; now and then a batch is full so soon.
+SMALL_BATCH = 2
+
+
+class MemoryBatch:
+    """Records of one topic that are sent as one."""
+
+    __slots__ = ("_records_max", "entries")
+
+    def __init__(self, records_max: int | None) -> None:
+        self.entries: list[tuple[Any, Any, Any]] = []
+        self._records_max = records_max
+
+    def append(
+        self, *, timestamp: None, key: Any, value: Any, headers: Any
+    ) -> "MemoryBatch | None":
+        del timestamp
+        if self._records_max is not None and len(self.entries) >= self._records_max:
+            return None
+        self.entries.append((key, value, headers))
+        return self
+
+    def close(self) -> None: ...
+
 
 class MemoryProducer:
     """What a lane sees of the broker when it writes; the shape is aiokafka's."""
@@ -30,8 +54,11 @@ class MemoryProducer:
         assert not self._in_transaction, "one transaction at a time"
         self._in_transaction = True
 
-    async def send(
-        self, topic: str, *, value: Any, key: Any, partition: int, headers: Sequence[Any]
+    def create_batch(self) -> "MemoryBatch":
+        return MemoryBatch(SMALL_BATCH if self._broker.network.random.random() < 0.02 else None)
+
+    async def send_batch(
+        self, built: "MemoryBatch", topic: str, *, partition: int
     ) -> "asyncio.Future[None]":
         assert self._in_transaction, "aiokafka refuses a send outside of a transaction"
         network, batch = self._broker.network, self._batch
@@ -43,7 +70,7 @@ class MemoryProducer:
             self._batch = batch = Batch()
             batch.arrival = network.ask(self._broker.append, self._id, self._epoch, batch)
         assert batch.records is not None, "a batch that was sent is replaced"
-        batch.records.append((topic, partition, (key, value, headers)))
+        batch.records.extend([(topic, partition, entry) for entry in built.entries])
         assert batch.arrival is not None
         return batch.arrival
 

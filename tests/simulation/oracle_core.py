@@ -6,6 +6,7 @@ Ids are those of the invariants (T1 to T7: section 1 of the torture list; I01 to
 from collections.abc import Callable
 from datetime import datetime
 
+from schemas.base import Event
 from schemas.envelope import Envelope
 from tests.simulation.books import (
     AccountBook,
@@ -25,13 +26,14 @@ class OracleCore:
         self.operations: dict[str, str] = {}
         self.sources: dict[str, str] = {}
         self.stored: dict[str, str] = {}
-        self.requests: dict[str, tuple[str, str, str | None]] = {}
+        self.requests: dict[str, Event] = {}
         self.violations: list[tuple[str, str]] = []
         self.event_ids: list[str] = []
         self.undecided = 0
         self.open_jobs = 0
         # The end of the last fault: what is late because of one is not late.
         self.quiet_since: datetime | None = None
+        self.provider_cancels = True
         self._seen_ids: set[str] = set()
         self._answered: set[str] = set()
         self._on_violation = on_violation
@@ -66,24 +68,28 @@ class OracleCore:
         if job.billed > 1:
             self.wrong("T4", f"job {job_id} was billed {job.billed} times")
 
-    def stopped(self, job_id: str) -> None:
-        """The provider was told to stop."""
+    def asked_to_stop(self, job_id: str, answer: str) -> None:
+        """The provider was asked to stop, and answers so."""
         job = self.jobs[job_id]
-        if job.end_event_id is None:
+        job.cancel_answers.add(answer)
+        if job.end_event_id is None and job.cancel_accepted is None:
             self.wrong("I40", f"job {job_id} is stopped at the provider and has not ended")
+
+    def finished(self, job_id: str, source: str) -> None:
+        """The provider has handed out a finished file."""
+        self.sources[source] = job_id
+        self.jobs[job_id].output_seen = True
 
     # What the log tells.
 
     def requested(self, envelope: Envelope, job: JobBook | None) -> None:
         """A client's request stands on the log."""
         job_id = getattr(envelope.event, "job_id", None)
-        name = envelope.event_type
-        self.requests[envelope.event_id] = (name, envelope.event.account_id, job_id)
+        self.requests[envelope.event_id] = envelope.event
         if job is not None:
             assert job_id is not None
             self.jobs[job_id] = job
-        if name in {"GenerationRequested", "CancellationRequested"}:
-            self.undecided += 1
+        self.undecided += 1
 
     def committed(self, place: str, envelope: Envelope) -> None:
         """One event of the ledger or of the generation processor is committed."""

@@ -48,27 +48,19 @@ class CreditChecks(OracleCore):
         if account.granted != sum_ or min(account.available, account.reserved) < 0:
             self.wrong("T1", f"{place}: {account} does not add up")
 
-    def _asked(self, place: str, envelope: Envelope, *names: str) -> None:
-        asked = self.requests.get(envelope.causation_id)
-        event = envelope.event
-        if asked is None or asked[0] not in names:
+    def _asked(self, place: str, envelope: Envelope, *names: str) -> Any:
+        """Give the request that an event answers; None, and a violation, if it answers none."""
+        asked: Any = self.requests.get(envelope.causation_id)
+        event: Any = envelope.event
+        if asked is None or type(asked).__name__ not in names:
             self.wrong("I01", f"{place}: {envelope.event_type} answers no request")
-        elif asked[1:] != (event.account_id, getattr(event, "job_id", None)):
+            return None
+        if (asked.account_id, getattr(asked, "job_id", None)) != (
+            event.account_id,
+            getattr(event, "job_id", None),
+        ):
             self.wrong("I44", f"{place}: {envelope.event_type} answers another's request")
-
-    def _on_CreditsGranted(self, place: str, envelope: Envelope, event: Any) -> None:
-        self._asked(place, envelope, "CreditGrantRequested")
-        self._granted(place, envelope, event)
-
-    def _on_CreditsAdjusted(self, place: str, envelope: Envelope, event: Any) -> None:
-        self._asked(place, envelope, "CreditAdjustmentRequested")
-        self._granted(place, envelope, event)
-
-    def _granted(self, place: str, envelope: Envelope, event: Any) -> None:
-        account = self._moved(place, envelope, event, event.amount_credits)
-        account.granted += event.amount_credits
-        self._checked(place, account)
-        self._used(place, event, None, "")
+        return asked
 
     def _used(self, place: str, event: Any, job_id: str | None, body_sha256: str) -> None:
         key = f"{event.account_id}/{event.idempotency_key}"
@@ -131,7 +123,7 @@ class CreditChecks(OracleCore):
             self.wrong("I27", f"{place}: {event.account_id} cancels another's job {event.job_id}")
         if job.price is None or job.closed is not None or job.cancel_accepted:
             self.wrong("I20", f"{place}: job {event.job_id} cannot be cancelled")
-        job.cancel_accepted = True
+        job.cancel_accepted = envelope.event_id
 
     def _on_CancellationDeclined(self, place: str, envelope: Envelope, event: Any) -> None:
         self._asked(place, envelope, "CancellationRequested")
@@ -177,7 +169,7 @@ class CreditChecks(OracleCore):
         self._checked(place, account)
         if job.closed is None:
             self.open_jobs -= 1
-        job.closed = how
+        job.closed, job.closed_at = how, event.occurred_at
         late = max(job.deadline, self.quiet_since or job.deadline) + RESERVATION_GRACE
         if self.clock() > late:
             self.wrong(

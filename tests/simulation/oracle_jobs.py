@@ -4,7 +4,11 @@ from typing import Any
 
 from schemas.envelope import Envelope
 from tests.simulation.books import (
+    ALERTED,
+    ALERTED_AT_ONCE,
+    COST_MICRO_DOLLARS_PER_SECOND,
     GENERATION_TIMEOUT,
+    OPEN,
     STEPS,
     JobBook,
 )
@@ -22,6 +26,8 @@ class JobChecks(OracleCore):
             self.wrong("I07", f"{place}: job {event.job_id} has no reservation, and yet {name}")
         elif job.phase not in found_in:
             self.wrong("I20", f"{place}: job {event.job_id} is {job.phase}, and yet {name}")
+        if job.ending_alert is not None and name != "GenerationFailed":
+            self.wrong("I20", f"{place}: job {event.job_id} was alerted to its end, and yet {name}")
         job.phase = leaves_in
         return job
 
@@ -86,6 +92,7 @@ class JobChecks(OracleCore):
             self.wrong("I21", f"{place}: job {event.job_id} has no file {event.media.object_key}")
         if job.closed == "refunded":
             self.wrong("I06", f"{place}: job {event.job_id} is delivered, and was refunded")
+        self._cost(place, event, job)
         self._ended(envelope, job)
 
     def _on_GenerationFailed(self, place: str, envelope: Envelope, event: Any) -> None:
@@ -99,16 +106,63 @@ class JobChecks(OracleCore):
             self.wrong("C14", f"{place}: job {event.job_id} timed out before its time")
         if job.billed and phase == "submitting" and code != "SUBMISSION_UNKNOWN":
             self.wrong("I13", f"{place}: job {event.job_id} was begun, and fails with {code}")
+        self._told_of(place, event, job)
         self._ended(envelope, job)
+
+    def _told_of(self, place: str, event: Any, job: JobBook) -> None:
+        """Check that operators were told of a failure that is theirs, directly before it."""
+        category, told = event.failure.category, job.ending_alert
+        if told is not None and told != (category, _offset(place) - 1):
+            self.wrong("S0-83", f"{place}: the alert {told} is not that of {category}")
+        if category in ALERTED and category not in job.alerted:
+            self.wrong("S0-83", f"{place}: nobody is told that {event.job_id} fails by {category}")
+
+    def _on_AlertRaised(self, place: str, envelope: Envelope, event: Any) -> None:
+        del envelope
+        job = self.jobs[event.job_id]
+        category = event.category
+        if job.price is None or job.phase not in OPEN or job.ending_alert is not None:
+            self.wrong("I20", f"{place}: job {event.job_id} is {job.phase}, and is alerted")
+        if category not in (ALERTED if event.ends_job else ALERTED_AT_ONCE):
+            self.wrong("S0-83", f"{place}: {category} is nothing for operators")
+        if category in job.alerted:
+            self.wrong("S0-83", f"{place}: job {event.job_id} raises {category} again")
+        job.alerted.add(category)
+        if event.ends_job:
+            job.ending_alert = category, _offset(place)
 
     def _on_GenerationCancelled(self, place: str, envelope: Envelope, event: Any) -> None:
         job = self._step(place, event)
-        if not job.cancel_accepted:
+        if job.cancel_accepted is None:
             self.wrong("I20", f"{place}: job {event.job_id} is cancelled, and nobody asked for it")
+        elif envelope.causation_id != job.cancel_accepted:
+            self.wrong(
+                "I44", f"{place}: job {event.job_id} is not cancelled by {job.cancel_accepted}"
+            )
         if event.submitted != (job.operation_id is not None):
             self.wrong("I05", f"{place}: job {event.job_id} says submitted={event.submitted}")
         job.cancelled_submitted = event.submitted
+        answer = event.provider_cancellation
+        true = set(job.cancel_answers) if event.submitted else {None}
+        if event.submitted and job.output_seen:
+            true.add("too_late")
+        if event.submitted and not self.provider_cancels:
+            true.add("not_offered")
+        if answer not in true:
+            self.wrong("C28", f"{place}: the provider is said to have answered {answer}: {true}")
+        self._cost(place, event, job if event.submitted else None)
         self._ended(envelope, job)
+
+    def _cost(self, place: str, event: Any, job: JobBook | None) -> None:
+        due = job and job.duration_seconds * COST_MICRO_DOLLARS_PER_SECOND
+        if event.cost_micro_dollars != due:
+            self.wrong(
+                "I37", f"{place}: {event.job_id} costs {event.cost_micro_dollars}, not {due}"
+            )
 
     def _ended(self, envelope: Envelope, job: JobBook) -> None:
         job.end_event_id, job.end_type = envelope.event_id, envelope.event_type
+
+
+def _offset(place: str) -> int:
+    return int(place.rpartition("@")[2])

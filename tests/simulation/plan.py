@@ -35,7 +35,8 @@ class Plan:
         random = Random(f"plan {seed}")
         faulty = seed % 16 != 5
         leap = random.random() < 0.15
-        hours = random.choice((70.9, 71.9, 71.99, 72.01, 73.5))
+        # Around the life of a key, and of an ended job: 30 days.
+        hours = random.choice((70.9, 71.9, 71.99, 72.01, 73.5, 719.9, 719.99, 720.01, 721.5))
         return cls(
             as_bytes=seed % 16 == 3,
             partition_count=random.choice((1, 1, 2, 3)),

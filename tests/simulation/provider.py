@@ -4,14 +4,16 @@ What becomes of an order is drawn when it arrives. The provider keeps its own bo
 oracle holds them against the log.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
 from domain.failures import ProviderFault, download_failed, storage_failed
 from providers.download import MediaFailure
 from providers.protocol import (
+    CancelAnswer,
     Capabilities,
     Finished,
     PollAnswer,
@@ -35,6 +37,8 @@ SUBMIT_FATES = {
     "lost": 10,
     "lost_billed": 20,
     "error_after_accept": 20,
+    "quota": 15,
+    "adapter_bug": 5,
 }
 WORK_FATES = {
     "refused": 25,
@@ -45,14 +49,25 @@ WORK_FATES = {
     "fails_after_success": 10,
 }
 NO_DOWNLOAD_IN_1000 = 40
+# Of 1 in a seed with every fault: polls that bring no answer, by what keeps it away.
+POLL_TROUBLES = {"hiccup": 0.02, "key": 0.01, "adapter_bug": 0.005}
+# Of 1: cancellations that fail for a while, fail for good, and whose answer is lost.
+CANCEL_TROUBLES = {"busy": 0.2, "gone": 0.1, "lost": 0.05}
 
+QUOTA = ProviderFault(kind="transient", started="no", message="used up", status=429, lacks="quota")
 BUSY = ProviderFault(kind="transient", started="no", message="busy", status=503)
 REJECTED = ProviderFault(kind="rejected", started="no", message="not so", status=400)
-IMPOSSIBLE = ProviderFault(kind="permanent", started="no", message="no key", status=403)
+IMPOSSIBLE = ProviderFault(
+    kind="permanent", started="no", message="no key", status=403, lacks="permission"
+)
 NO_ANSWER = ProviderFault(kind="transient", started="unknown", message="reset")
 BROKEN = ProviderFault(kind="transient", started="unknown", message="oops", status=500)
 GONE = ProviderFault(kind="permanent", started="unknown", message="no such work", status=404)
 HICCUP = ProviderFault(kind="transient", started="unknown", message="busy", status=503)
+NO_KEY = ProviderFault(
+    kind="transient", started="unknown", message="no key", status=401, lacks="key"
+)
+REFUSALS = {"busy": BUSY, "quota": QUOTA, "rejected": REJECTED, "impossible": IMPOSSIBLE}
 
 
 @dataclass(slots=True)
@@ -96,10 +111,14 @@ class SimulatedProvider:
         self._random = random
         self._oracle = oracle
         self._faults = faults
+        # In one seed of four the provider offers no cancellation.
+        cancels = random.random() < 0.75
+        self._capabilities = replace(CAPABILITIES, cancels="any_time" if cancels else "never")
+        oracle.provider_cancels = cancels
 
     def capabilities(self, model: str) -> Capabilities:
         del model
-        return CAPABILITIES
+        return self._capabilities
 
     async def submit(self, submission: Submission) -> str:
         return await self._network.ask(self._accept, submission.job_id)
@@ -112,9 +131,10 @@ class SimulatedProvider:
             seconds = self._until_deadline(operation)
         return await self._network.ask(self._status, operation_id, seconds=seconds)
 
-    async def cancel(self, model: str, operation_id: str) -> None:
+    async def cancel(self, model: str, operation_id: str) -> CancelAnswer:
         del model
-        await self._network.ask(self._stop, operation_id)
+        answer: CancelAnswer = await self._network.ask(self._stop, operation_id)
+        return answer
 
     def fetch(self, source: str) -> Any:
         raise AssertionError(f"the simulation fetches {source} by itself")
@@ -135,12 +155,8 @@ class SimulatedProvider:
     def _accept(self, job_id: str) -> Any:
         self._oracle.provider_asked(job_id)
         fate = self._drawn(SUBMIT_FATES)
-        if fate == "busy":
-            raise ProviderError(BUSY)
-        if fate == "rejected":
-            raise ProviderError(REJECTED)
-        if fate == "impossible":
-            raise ProviderError(IMPOSSIBLE)
+        if fate in REFUSALS:
+            raise ProviderError(REFUSALS[fate])
         if fate == "lost":
             raise ProviderError(NO_ANSWER)
         operation_id = self._begin(job_id)
@@ -148,6 +164,8 @@ class SimulatedProvider:
             raise ProviderError(NO_ANSWER)
         if fate == "error_after_accept":
             raise ProviderError(BROKEN)
+        if fate == "adapter_bug":
+            raise RuntimeError("planted: the adapter cannot read the answer")
         return operation_id
 
     def _begin(self, job_id: str) -> str:
@@ -169,10 +187,9 @@ class SimulatedProvider:
         if operation is None:
             raise ProviderError(GONE)
         operation.polls += 1
-        if self._random.random() < 0.02 * self._faults:
-            raise ProviderError(HICCUP)
+        self._trouble()
         fate, ended = operation.fate, self._network.loop.now >= operation.ends_at
-        if fate == "forgotten" and operation.polls > 1:
+        if fate == "stopped" or (fate == "forgotten" and operation.polls > 1):
             raise ProviderError(GONE)
         if fate == "at_the_deadline":
             ended = ended and self._time_left(operation) <= 0
@@ -186,21 +203,48 @@ class SimulatedProvider:
             raise ProviderError(GONE)
         source = f"files/{operation_id}/{operation.polls}"
         operation.delivered.append(source)
-        self._oracle.sources[source] = operation.job_id
+        self._oracle.finished(operation.job_id, source)
         return Finished(source)
 
-    def _stop(self, operation_id: str) -> None:
-        operation = self.operations.get(operation_id)
-        if operation is None or self._random.random() < 0.1:
-            raise ProviderError(GONE)
-        self._oracle.stopped(operation.job_id)
+    def _trouble(self) -> None:
+        draw = self._random.random() / max(self._faults, 0.001)
+        if draw < POLL_TROUBLES["hiccup"]:
+            raise ProviderError(HICCUP)
+        draw -= POLL_TROUBLES["hiccup"]
+        if draw < POLL_TROUBLES["key"]:
+            raise ProviderError(NO_KEY)
+        if draw < POLL_TROUBLES["key"] + POLL_TROUBLES["adapter_bug"]:
+            raise RuntimeError("planted: the adapter cannot read the answer")
+
+    def _stop(self, operation_id: str) -> CancelAnswer:
+        """Stop what is under way; a repeat is answered as the first."""
+        operation = self.operations[operation_id]
+        told = partial(self._oracle.asked_to_stop, operation.job_id)
+        draw = self._random.random()
+        if draw < CANCEL_TROUBLES["busy"] + CANCEL_TROUBLES["gone"]:
+            told("unreachable")
+            raise ProviderError(HICCUP if draw < CANCEL_TROUBLES["busy"] else GONE)
+        ended = self._network.loop.now >= operation.ends_at or operation.fate == "refused"
+        if operation.fate != "stopped" and (ended or operation.delivered):
+            told("too_late")
+            return "too_late"
+        operation.fate = "stopped"
+        told("accepted")
+        if draw > 1 - CANCEL_TROUBLES["lost"]:
+            told("unreachable")
+            raise ProviderError(NO_ANSWER)
+        return "accepted"
 
     def _store(self, source: str, object_key: str) -> Any:
         draw = self._random.random() * 1000
         if draw < NO_DOWNLOAD_IN_1000 * self._faults:
             broken = draw < NO_DOWNLOAD_IN_1000 * self._faults / 2
-            failure = download_failed("it is torn", 3) if broken else storage_failed("it is full")
-            raise MediaFailure(failure)
+            if broken:
+                raise MediaFailure(download_failed("it is torn", 3))
+            lasting = draw < NO_DOWNLOAD_IN_1000 * self._faults * 0.75
+            raise MediaFailure(storage_failed("other", "it is full", 3, lasting=lasting))
+        if draw > 1000 - NO_DOWNLOAD_IN_1000 * self._faults / 4:
+            raise RuntimeError("planted: the download breaks down")
         self._oracle.stored[object_key] = self._oracle.sources[source]
         return StoredMedia(
             object_key=object_key,

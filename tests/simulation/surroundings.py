@@ -9,11 +9,11 @@ from random import Random
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from processors import job_calls, job_runner
+from processors import alerts, job_calls, job_runner
 from runtime import metrics
 from runtime.event_log import lane, lanes
 
-MODULES_THAT_LOG = (job_calls, job_runner, lane, lanes)
+MODULES_THAT_LOG = (alerts, job_calls, job_runner, lane, lanes)
 
 
 def _nothing(*_: object, **__: object) -> None: ...

@@ -155,6 +155,7 @@ class World:
             self.settings,
             asyncio.Semaphore(self.settings.downloads_max),
             {provider.name: asyncio.Semaphore(self.settings.provider_calls_max)},
+            {provider.name: asyncio.Semaphore(self.settings.provider_calls_max)},
             clock=self._skewed_clock(worker),
             fetch_video=provider.fetch_video,
         )
