@@ -4,6 +4,7 @@ from typing import Any
 
 from domain.ledger_state import Account, EndedJob, KeyUse, Reservation
 from processors.generation import OpenJob
+from schemas.envelope import Envelope
 from schemas.topics import GENERATION_EVENTS, GENERATION_STATE, LEDGER_EVENTS, LEDGER_STATE
 from tests.simulation.books import HAND_REFUND_LIFE, AccountBook
 from tests.simulation.virtual_loop import RUNNING
@@ -115,19 +116,25 @@ def _check_memories(world: World, group: Group) -> None:
 
 
 def _check_aborted(world: World) -> None:
-    """Deciding again makes the same ids."""
+    """Deciding again the same way makes the same ids."""
     if not world.aborted:
         return
-    committed: dict[tuple[str, str], str] = {}
+    committed: dict[tuple[str, str, str | None], str] = {}
     for topic in (LEDGER_EVENTS.name, GENERATION_EVENTS.name):
         for number in range(world.plan.partition_count):
             partition = world.broker.partition(topic, number)
             for _, entry in partition.read(0, len(partition.entries)):
                 envelope = world.envelope(entry)
-                committed[envelope.causation_id, envelope.event_type] = envelope.event_id
+                committed[_decision(envelope)] = envelope.event_id
     for envelope in world.aborted:
-        again = committed.get((envelope.causation_id, envelope.event_type))
+        again = committed.get(_decision(envelope))
         if again is not None and again != envelope.event_id:
             world.oracle.wrong(
                 "T7", f"{envelope.event_type} was {envelope.event_id} before it was {again}"
             )
+
+
+def _decision(envelope: Envelope) -> tuple[str, str, str | None]:
+    """Name what was decided: a job that fails otherwise the next time is another decision."""
+    failure = getattr(envelope.event, "failure", None)
+    return envelope.causation_id, envelope.event_type, failure.code if failure else None

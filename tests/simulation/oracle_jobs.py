@@ -143,7 +143,7 @@ class JobChecks(OracleCore):
             self.wrong("I05", f"{place}: job {event.job_id} says submitted={event.submitted}")
         job.cancelled_submitted = event.submitted
         answer = event.provider_cancellation
-        true = set(job.cancel_answers) if event.submitted else {None}
+        true: set[str | None] = set(job.cancel_answers) if event.submitted else {None}
         if event.submitted and job.output_seen:
             true.add("too_late")
         if event.submitted and not self.provider_cancels:

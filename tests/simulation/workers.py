@@ -63,10 +63,13 @@ class Worker:
             told = self.told
             for feeder in self._feeders:
                 feeder.cancel()
-            if told:
-                await self.lanes.assigned([(t, n) for t in topics for n in told])
-            else:
-                await self.lanes.revoked()
+            try:
+                if told:
+                    await self.lanes.assigned([(t, n) for t in topics for n in told])
+                else:
+                    await self.lanes.revoked()
+            except Exception as error:  # noqa: BLE001  whatever it is: Faust crashes its worker
+                self.die(f"the assignment {told} failed: {error!r}")
             self._feeders = [
                 self._loop.create_task(self._feed(topic, number))
                 for topic in topics
