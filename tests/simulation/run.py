@@ -8,6 +8,7 @@ from random import Random
 from tests.simulation.ending import check_end
 from tests.simulation.faults import Faults
 from tests.simulation.log_audit import audit
+from tests.simulation.plan import Plan
 from tests.simulation.surroundings import simulated_surroundings
 from tests.simulation.virtual_loop import LivelockError
 from tests.simulation.world import ORDERS, World
@@ -42,7 +43,8 @@ class Outcome:
 
 def run_seed(seed: int, orders: int = ORDERS) -> Outcome:
     """Run a seed; the same seed and code give the same outcome, to the last event id."""
-    with simulated_surroundings(Random(f"entropy {seed}")):
+    as_bytes = Plan.of(seed).as_bytes
+    with simulated_surroundings(Random(f"entropy {seed}"), as_bytes=as_bytes):
         return _outcome(seed, orders)
 
 

@@ -12,6 +12,7 @@ from warnings import catch_warnings, simplefilter
 from processors import alerts, job_calls, job_runner
 from runtime import metrics
 from runtime.event_log import lane, lanes
+from schemas.base import Fact
 
 MODULES_THAT_LOG = (alerts, job_calls, job_runner, lane, lanes)
 
@@ -29,12 +30,52 @@ class _Quiet:
         return self
 
 
-def _replacements(random: Random) -> list[tuple[Any, str, Any]]:
+class _Unchecked:
+    """Makes events without pydantic, which takes a fifth of a seed's time.
+
+    Seeds that pass bytes check every event when it is made and when it is read.
+    """
+
+    def __init__(self) -> None:
+        self._shapes: dict[type[Fact], tuple[int, dict[str, Any]]] = {}
+
+    def make(self, fact: Fact, data: dict[str, Any]) -> None:
+        shape = self._shapes.get(type(fact))
+        if shape is None:
+            shape = self._shapes[type(fact)] = _shape(type(fact))
+        count, defaults = shape
+        values = {**defaults, **data}
+        if len(values) != count:
+            raise TypeError(f"{type(fact).__name__} is made of {sorted(data)}")
+        setattr_ = object.__setattr__
+        setattr_(fact, "__dict__", values)
+        setattr_(fact, "__pydantic_fields_set__", set(data))
+        setattr_(fact, "__pydantic_extra__", None)
+        setattr_(fact, "__pydantic_private__", None)
+
+
+def _shape(made: type[Fact]) -> tuple[int, dict[str, Any]]:
+    fields = made.model_fields
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in fields.items()
+        if not field.is_required()
+    }
+    return len(fields), defaults
+
+
+def _replacements(random: Random, *, as_bytes: bool) -> list[tuple[Any, str, Any]]:
     quiet = _Quiet()
+    unchecked = _Unchecked()
+
+    def make(fact: Fact, /, **data: Any) -> None:
+        unchecked.make(fact, data)
+
     instruments = [name for name, value in vars(metrics).items() if hasattr(value, "labels")]
     return [
         *((module, "log", quiet) for module in MODULES_THAT_LOG),
         *((metrics, name, quiet) for name in instruments if name.islower()),
+        *(() if as_bytes else ((Fact, "__init__", make),)),
         # Whoever asks for randomness of the system's gets the seed's: a run repeats to the byte.
         (os, "urandom", random.randbytes),
         # A task that was killed unwinds when it is collected; what it says then means nothing.
@@ -43,10 +84,11 @@ def _replacements(random: Random) -> list[tuple[Any, str, Any]]:
 
 
 @contextmanager
-def simulated_surroundings(random: Random) -> Iterator[None]:
+def simulated_surroundings(random: Random, *, as_bytes: bool) -> Iterator[None]:
     """Replace, and put everything back once the run's tasks are unwound and collected."""
     replaced = [
-        (owner, name, getattr(owner, name), value) for owner, name, value in _replacements(random)
+        (owner, name, getattr(owner, name), value)
+        for owner, name, value in _replacements(random, as_bytes=as_bytes)
     ]
     enabled = gc.isenabled()
     gc.disable()
