@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench.catalogue import BENCHMARKS
 from bench.figures import Figure
-from bench.reports import plot, show, write_json
+from bench.reports import plot, show, write_json, write_markdown
 from bench.stage import Plan, open_stage
 
 RESULTS = Path("bench/results")
@@ -33,7 +33,11 @@ def main() -> None:
     folder.mkdir(parents=True)
     figures = asyncio.run(run(options.names, plan, folder))
     command = " ".join(["python -m bench", *sys.argv[1:]])
-    written = [write_json(figures, folder, command), plot(figures, folder)]
+    written = [
+        write_json(figures, folder, command),
+        write_markdown(figures, folder, command),
+        plot(figures, folder),
+    ]
     show(figures, Console(width=180))
     print("written:", *written)
     sys.exit(1 if any(figure.faults for figure in figures) else 0)

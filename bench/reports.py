@@ -43,6 +43,27 @@ def write_json(figures: Sequence[Figure], folder: Path, command: str) -> Path:
     return path
 
 
+def write_markdown(figures: Sequence[Figure], folder: Path, command: str) -> Path:
+    """Write the summary as docs/performance.md shows it, to be copied there."""
+    about = machine()
+    lines = [
+        (
+            f"`{command}`, {datetime.now(UTC).date()}: {about['cores']} cores, "
+            f"{about['memory_gib']} GiB, {about['system']}, Python {about['python']}; load average "
+            f"at the end {about['load_average_at_end'][0]} (broker and database on the same cores)."
+        ),
+        "",
+        "| " + " | ".join(HEADINGS) + " |",
+        "|" + " --- |" * len(HEADINGS),
+        *("| " + " | ".join(row(figure)) + " |" for figure in figures),
+        "",
+        *(f"- {figure.id}: {note}." for figure in figures for note in figure.notes),
+    ]
+    path = folder / "figures.md"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
 def plot(figures: Sequence[Figure], folder: Path) -> Path:
     """Draw each round's ratio beside its bar, one row per figure."""
     import matplotlib as mpl  # noqa: PLC0415  slow to load, and only here

@@ -68,6 +68,8 @@ def decide(
 
 def evolve(state: LedgerSlice, event: LedgerEvent) -> LedgerSlice:
     """Apply one event. Total: an event already happened, so none is refused."""
+    if isinstance(event, CreditsReserved):
+        return _with_reservation(state.account, event)
     account = replace(state.account, sequence=event.sequence, available_credits=event.balance_after)
     match event:
         case CreditsGranted() | CreditsAdjusted():
@@ -77,8 +79,6 @@ def evolve(state: LedgerSlice, event: LedgerEvent) -> LedgerSlice:
                 account=replace(account, granted_credits=granted),
                 key_use=key_use_of(event),
             )
-        case CreditsReserved():
-            return _with_reservation(account, event)
         case CancellationAccepted():
             asked = state.reservation and replace(state.reservation, cancellation_requested=True)
             return replace(state, account=account, reservation=asked)
@@ -101,9 +101,13 @@ def evolve(state: LedgerSlice, event: LedgerEvent) -> LedgerSlice:
 
 def _with_reservation(account: Account, event: CreditsReserved) -> LedgerSlice:
     return LedgerSlice(
-        account=replace(
-            account,
+        # By its fields: `replace` takes three times as long, and most events are this one.
+        account=Account(
+            available_credits=event.balance_after,
             reserved_credits=account.reserved_credits + event.price_credits,
+            settled_credits=account.settled_credits,
+            granted_credits=account.granted_credits,
+            sequence=event.sequence,
             active_job_ids=(*account.active_job_ids, event.job_id),
         ),
         reservation=Reservation(event.price_credits, event.transaction_type, event.occurred_at),

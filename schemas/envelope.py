@@ -41,9 +41,12 @@ def derived_event_id(cause_id: str, event_type: str, index: int) -> str:
     times as long (decision 0023), and every event of every processor passes here.
     Raises: ValueError if `cause_id` is no UUID.
     """
-    cause = bytes.fromhex(cause_id.replace("-", ""))
+    try:
+        cause = bytes.fromhex(cause_id.replace("-", ""))
+    except ValueError:
+        cause = b""
     if len(cause) != UUID_BYTES:
-        raise ValueError(f"no UUID: {cause_id[:100]!r}")
+        raise ValueError(f"badly formed UUID: {cause_id[:100]!r}")
     digest = sha1(cause + f"{event_type}:{index}".encode(), usedforsecurity=False).digest()
     number = int.from_bytes(digest[:UUID_BYTES], "big") & _UUID5_MASK | _UUID5_BITS
     text = f"{number:032x}"

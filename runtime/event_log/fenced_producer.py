@@ -6,8 +6,7 @@ finds out what happened (decision 0003).
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer import sender
@@ -29,8 +28,7 @@ OPEN_TIMEOUT_SECONDS = 30.0
 REQUEST_BYTES_MAX = 4 * 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingRecord:
+class OutgoingRecord(NamedTuple):
     """One record of a transaction; `partition` None means the lane's own."""
 
     topic: str

@@ -1,8 +1,7 @@
 """What a lane needs to know of its processor: topics, states, and how an input is decided."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runtime.event_log.states import Overlay, StateCodec, States
 from schemas.codec import Headers
@@ -10,8 +9,7 @@ from schemas.envelope import Envelope
 from schemas.topics import Topic
 
 
-@dataclass(frozen=True, slots=True)
-class InputRecord:
+class InputRecord(NamedTuple):
     """One record of an input topic.
 
     `previous_offset` is that of the record delivered before it: the lane checks the chain, so that

@@ -52,7 +52,6 @@ def full(world):
     ("arrange", "call"),
     [
         (nothing, {"method": "POST", "url": POST, "json": GOOD}),
-        (nothing, {"method": "POST", "url": "/api/generate-video", "json": GOOD}),
         (nothing, {"method": "POST", "url": POST + "?page=1", "json": GOOD}),
         (nothing, {"method": "POST", "url": POST, "json": {"prompt": ""}}),
         (nothing, {"method": "POST", "url": POST, "content": b"{"}),
