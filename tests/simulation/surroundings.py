@@ -101,6 +101,9 @@ def simulated_surroundings(random: Random, *, as_bytes: bool) -> Iterator[None]:
             # Of coroutines that a killed process never began.
             simplefilter("ignore", RuntimeWarning)
             yield
+            # Twice: tasks that unwind the first time come back to life for a moment, and what is
+            # left of them would be frozen with the next seed, and stay.
+            gc.collect()
             gc.collect()
     finally:
         for owner, name, before, _ in replaced:
