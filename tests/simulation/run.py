@@ -106,7 +106,8 @@ class _Run:
         world.clients.begin(world.orders, plan.posting_seconds)
         self._faults.begin(world.orders)
         world.broker.failing = plan.failing
-        # The last repeats and cancellations are sent up to a minute after the last order.
+        # The last repeats and cancellations are sent up to a minute after the last order; a repeat
+        # of a refund by hand may come later, and meets no more faults.
         last = plan.posting_seconds + 70
         loop.world_at(last, self._end_faults)
         self._give_up_at = last + AFTER_LAST_POST_SECONDS
