@@ -111,6 +111,7 @@ class SimulatedProvider:
         self._random = random
         self._oracle = oracle
         self._faults = faults
+        self._lasting: dict[str, str] = {}
         # In one seed of four the provider offers no cancellation.
         cancels = random.random() < 0.75
         self._capabilities = replace(CAPABILITIES, cancels="any_time" if cancels else "never")
@@ -154,8 +155,11 @@ class SimulatedProvider:
 
     def _accept(self, job_id: str) -> Any:
         self._oracle.provider_asked(job_id)
-        fate = self._drawn(SUBMIT_FATES)
+        fate = self._lasting.get(job_id) or self._drawn(SUBMIT_FATES)
         if fate in REFUSALS:
+            if fate == "quota":
+                # Until the job's attempts are used up, too.
+                self._lasting[job_id] = fate
             raise ProviderError(REFUSALS[fate])
         if fate == "lost":
             raise ProviderError(NO_ANSWER)
