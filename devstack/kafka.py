@@ -134,7 +134,9 @@ class KafkaBroker:
         settings = self._folder / "format.properties"
         settings.write_text(self._properties(draft))
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(settings)]
+        # With "=": one id in 64 begins with a dash and would be taken for an option.
+        identified = f"--cluster-id={cluster_id}"
+        command = ["kafka.tools.StorageTool", "format", identified, "-c", str(settings)]
         await run_to_end(
             KAFKA,
             [*_java(self._scratch), "@" + str(self._arguments), *command],

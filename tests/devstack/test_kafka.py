@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import uuid
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -77,6 +78,14 @@ async def committed(broker: KafkaBroker, count: int) -> tuple[list[bytes], int |
         await eventually(all_read, f"{count} committed values")
         await eventually(offset_is_known, "a committed offset")
         return values, await consumer.committed(PARTITION)
+
+
+async def test_a_broker_whose_id_begins_with_a_dash_starts(state, monkeypatch):
+    monkeypatch.setattr("devstack.kafka.uuid.uuid4", lambda: uuid.UUID(int=0xF8 << 120 | 1))
+    broker = broker_of(state)
+    await broker.start()
+    await create_topic(broker)
+    await broker.stop()
 
 
 async def test_a_committed_transaction_survives_a_kill_and_a_change_of_ports(state):
