@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock secrets demo up down test chaos faults bench check format clean
+.PHONY: help install lock secrets demo up down test chaos faults simulate bench check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,10 @@ faults: install ## 1000 jobs with each of the simulator's faults at 20 %, on fil
 
 bench: install ## measure ours against other ways, both in one run: some ten minutes on an idle machine
 	$(BIN)/python -m bench
+
+simulate: install ## 10,000 seeds of 200 jobs on virtual time, and every planted bug; a failing seed is printed with its replay
+	$(BIN)/python -m tests.simulation run --seeds 10000
+	$(BIN)/python -m tests.simulation planted --seeds 2000
 
 check: install ## the fast half: format, lint, types, imports, rules
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ repeated freely (design.md section 3, effects outside Kafka).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -38,7 +38,7 @@ from runtime.event_log.program import LaneHandle
 from runtime.logs import logger
 from runtime.objects import MediaStore, object_key
 from runtime.settings import Settings
-from schemas.generation import ProviderCancellation
+from schemas.generation import ProviderCancellation, StoredMedia
 
 log = logger(__name__)
 # 10 s: a step that broke down in an unforeseen way is taken again some 60 times in its 10 minutes.
@@ -63,6 +63,7 @@ class Outside:
     download_steps: FairPlaces
     gates: Mapping[str, ProviderGate]
     clock: Clock = utc_now
+    fetch_video: Callable[..., Awaitable[StoredMedia]] = download_video
 
     @classmethod
     def open(
@@ -190,7 +191,7 @@ class JobCalls:
         clock, provider = self._outside.clock, self._outside.providers[job.provider]
         renewable = provider.capabilities(job.settings.model).poll_renews_link
         try:
-            media = await download_video(
+            media = await self._outside.fetch_video(
                 provider,
                 self._outside.store,
                 source=job.media_source,

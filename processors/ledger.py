@@ -26,6 +26,7 @@ from domain.ledger_state import (
     slice_keys,
 )
 from processors.expiry import Expiry, Forget
+from runtime.clock import Clock, utc_now
 from runtime.event_log.program import LaneCompanion, LaneHandle
 from runtime.event_log.states import Overlay, PrefixCodec
 from runtime.settings import Settings
@@ -127,7 +128,8 @@ class LedgerProgram:
     state = LEDGER_STATE
     codec = PrefixCodec(STATE_TYPES)
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        self._clock = clock
         self._policy = Policy(
             generation_enabled=settings.generation_enabled,
             active_jobs_max=settings.active_jobs_max,
@@ -157,7 +159,7 @@ class LedgerProgram:
 
     def companion(self, lane: LaneHandle) -> LaneCompanion:
         """Watch over the lifetime of this lane's idempotency keys and ended jobs."""
-        return Expiry(lane)
+        return Expiry(lane, clock=self._clock)
 
 
 def reservation_key(account_id: str, job_id: str) -> str:

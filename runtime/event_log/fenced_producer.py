@@ -5,8 +5,8 @@ finds out what happened (decision 0003).
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer import sender
@@ -41,11 +41,16 @@ class FencedProducer:
     """Writes whole batches of one partition number, each as one transaction."""
 
     def __init__(
-        self, bootstrap_servers: str, transactional_id: str, partition: int, die: Die
+        self,
+        bootstrap_servers: str,
+        transactional_id: str,
+        partition: int,
+        die: Die,
+        producer_of: Callable[..., Any] = AIOKafkaProducer,
     ) -> None:
         self._partition = partition
         self._die = die
-        self._producer = AIOKafkaProducer(
+        self._producer = producer_of(
             bootstrap_servers=bootstrap_servers,
             transactional_id=transactional_id,
             transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,

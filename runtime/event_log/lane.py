@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from runtime import metrics
 from runtime.clock import monotonic_seconds
+from runtime.event_log.access import KAFKA, LogAccess
 from runtime.event_log.dead_letters import dead_letter
 from runtime.event_log.fenced_producer import FencedProducer, OutgoingRecord
 from runtime.event_log.program import InputRecord, LaneClosedError, LaneCompanion, Program
@@ -24,7 +25,7 @@ from runtime.event_log.states import Overlay, States
 from runtime.exits import Die
 from runtime.logs import logger
 from runtime.settings import Settings
-from schemas.codec import ContractError, decode, encode
+from schemas.codec import ContractError
 from schemas.envelope import Envelope
 from schemas.topics import TOPIC_BY_EVENT
 
@@ -64,19 +65,31 @@ class _Batch:
 class Lane:
     """One partition number of one processor, in this worker."""
 
-    def __init__(self, program: Program, partition: int, settings: Settings, die: Die) -> None:
+    def __init__(
+        self,
+        program: Program,
+        partition: int,
+        settings: Settings,
+        die: Die,
+        access: LogAccess = KAFKA,
+    ) -> None:
         self.partition = partition
         self.states = States()
         self._program = program
         self._settings = settings
         self._die = die
+        self._access = access
         namespace = settings.namespace
         self._group_id = f"{namespace}{program.name}"
         self._output = namespace + program.output.name
         self._state_topic = namespace + program.state.name
         self._inputs = {namespace + topic.name: topic for topic in program.inputs}
         self._producer = FencedProducer(
-            settings.kafka_bootstrap_servers, f"{self._group_id}-{partition}", partition, die
+            settings.kafka_bootstrap_servers,
+            f"{self._group_id}-{partition}",
+            partition,
+            die,
+            access.producer,
         )
         self._queue: asyncio.Queue[InputRecord | _Command] = asyncio.Queue(QUEUE_INPUTS_MAX)
         self._positions: dict[str, int] = {}
@@ -97,9 +110,11 @@ class Lane:
         await self._producer.open()
         # 2. Only then read what was really committed, to the end.
         self.states, self._positions = await read_states(
-            servers, self._state_topic, self.partition, self._program.codec
+            servers, self._state_topic, self.partition, self._program.codec, self._access.consumer
         )
-        await check_positions(servers, self._inputs, self.partition, self._positions)
+        await check_positions(
+            servers, self._inputs, self.partition, self._positions, self._access.consumer
+        )
         self._last_put = {topic: self._positions.get(topic, 0) - 1 for topic in self._inputs}
         # 3. Decide, batch by batch.
         self._task = asyncio.create_task(self._run(), name=f"{self._group_id}-{self.partition}")
@@ -195,7 +210,7 @@ class Lane:
     def _decide_record(self, record: InputRecord, batch: _Batch) -> None:
         batch.positions[record.topic] = record.offset + 1
         try:
-            envelope = decode(record.key, record.value, record.headers)
+            envelope = self._access.decode(record.key, record.value, record.headers)
         except ContractError as error:
             self._set_aside(record, batch, error.reason, str(error))
             return
@@ -227,7 +242,7 @@ class Lane:
     def _keep(self, envelopes: Sequence[Envelope], batch: _Batch) -> None:
         batch.overlay.keep()
         for envelope in envelopes:
-            record = encode(envelope)
+            record = self._access.encode(envelope)
             batch.records.append(
                 OutgoingRecord(self._output, record.key, record.value, record.headers)
             )

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from runtime import metrics
+from runtime.event_log.access import KAFKA, LogAccess
 from runtime.event_log.lane import Lane
 from runtime.event_log.program import InputRecord, Program
 from runtime.exits import Die
@@ -16,10 +17,13 @@ log = logger(__name__)
 class Lanes:
     """Keeps one open lane per partition number that this worker owns in every input topic."""
 
-    def __init__(self, program: Program, settings: Settings, die: Die) -> None:
+    def __init__(
+        self, program: Program, settings: Settings, die: Die, access: LogAccess = KAFKA
+    ) -> None:
         self._program = program
         self._settings = settings
         self._die = die
+        self._access = access
         self._topics = [settings.namespace + topic.name for topic in program.inputs]
         self._opening: dict[int, asyncio.Task[Lane]] = {}
         self._assigned_once = False
@@ -51,7 +55,7 @@ class Lanes:
         return {}
 
     async def _open(self, partition: int) -> Lane:
-        lane = Lane(self._program, partition, self._settings, self._die)
+        lane = Lane(self._program, partition, self._settings, self._die, self._access)
         try:
             await lane.open()
         except Exception as error:  # noqa: BLE001  whatever it is: no lane, no worker

@@ -1,7 +1,8 @@
 """Reads a lane's state topic, committed records only, to its end; no Faust on this path."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,7 +26,11 @@ def encode_positions(positions: dict[str, int]) -> bytes:
 
 
 async def read_states(
-    bootstrap_servers: str, topic: str, partition: int, codec: StateCodec
+    bootstrap_servers: str,
+    topic: str,
+    partition: int,
+    codec: StateCodec,
+    consumer_of: Callable[..., Any] = AIOKafkaConsumer,
 ) -> tuple[States, dict[str, int]]:
     """Fold one partition of a state topic into states and input positions.
 
@@ -35,7 +40,7 @@ async def read_states(
     """
     states = States()
     positions: dict[str, int] = {}
-    reader = _reader(bootstrap_servers)
+    reader = _reader(bootstrap_servers, consumer_of)
     await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
     try:
         source = TopicPartition(topic, partition)
@@ -58,14 +63,18 @@ async def read_states(
 
 
 async def check_positions(
-    bootstrap_servers: str, topics: Iterable[str], partition: int, positions: dict[str, int]
+    bootstrap_servers: str,
+    topics: Iterable[str],
+    partition: int,
+    positions: dict[str, int],
+    consumer_of: Callable[..., Any] = AIOKafkaConsumer,
 ) -> None:
     """Refuse positions that the input topics cannot have led to.
 
     Raises: StateError if a topic ends before its position (it was made anew or cut) or begins
     after it (records were removed before anybody decided them).
     """
-    reader = _reader(bootstrap_servers)
+    reader = _reader(bootstrap_servers, consumer_of)
     await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
     try:
         sources = [TopicPartition(topic, partition) for topic in topics]
@@ -88,8 +97,8 @@ async def check_positions(
         await reader.stop()
 
 
-def _reader(bootstrap_servers: str) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
+def _reader(bootstrap_servers: str, consumer_of: Callable[..., Any]) -> Any:  # noqa: ANN401  aiokafka has no types
+    return consumer_of(
         bootstrap_servers=bootstrap_servers,
         isolation_level="read_committed",
         # With the default, a seek can race and start at the end.
