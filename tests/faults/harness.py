@@ -30,7 +30,7 @@ PROVIDERS = ("google", "vertex", "fal")
 # What a job ends in when its last submission was spoiled so; what is not here completes.
 CODE_BY_FAULT: Mapping[str, str] = {
     "error_500": "SUBMISSION_UNKNOWN",
-    "error_429": "PROVIDER_ERROR",
+    "error_429": "PROVIDER_QUOTA_EXHAUSTED",
     "refuse_400": "PROVIDER_REJECTED",
     "hang": "SUBMISSION_UNKNOWN",
     "drop_answer": "SUBMISSION_UNKNOWN",
