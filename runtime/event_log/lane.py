@@ -1,7 +1,7 @@
 """The lane: the only writer of one partition number of a processor's topics.
 
-Each batch of inputs becomes one transaction of events, changed states, input positions and group
-offsets; memory changes, and answers go out, only after its commit. Source: decision 0003.
+Each batch of inputs becomes one transaction of events, changed states and input positions; memory
+changes, and answers go out, only after its commit. Source: decisions 0003 and 0031.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ BATCH_INPUTS_MAX = 500
 QUEUE_INPUTS_MAX = 1000
 # 3: a rule that raises is tried again in case the fault lies outside it, then set aside.
 DECIDE_ATTEMPTS_MAX = 3
-# 1 s: positions over inputs that led to nothing are committed this late at most.
+# 1 s: the group's offsets, and positions over inputs that led to nothing, are this late at most.
 IDLE_COMMIT_SECONDS = 1.0
 
 
@@ -95,6 +95,7 @@ class Lane:
         self._positions: dict[str, int] = {}
         self._last_put: dict[str, int] = {}
         self._uncommitted_positions = False
+        self._offsets_at = float("-inf")
         self._closed = False
         self._task: asyncio.Task[None] | None = None
         self._companion: LaneCompanion = program.companion(self)
@@ -275,8 +276,9 @@ class Lane:
         idle = not batch.writes and not batch.positions
         if batch.writes or (idle and self._uncommitted_positions):
             started = monotonic_seconds()
-            await self._producer.write(self._outgoing(batch), self._group_id, self._positions)
-            self._uncommitted_positions = False
+            await self._producer.write(
+                self._outgoing(batch), self._group_id, self._offsets_due(started, idle=idle)
+            )
             metrics.lane_commit_seconds.labels(self._program.name).observe(
                 monotonic_seconds() - started
             )
@@ -293,6 +295,14 @@ class Lane:
                 answer.set_result(None)
         if batch.overlay.changed:
             self._companion.committed(batch.overlay.changed, batch.envelopes)
+
+    def _offsets_due(self, now: float, *, idle: bool) -> dict[str, int]:
+        """Give the group's offsets once a second: a new owner goes by the positions."""
+        self._uncommitted_positions = not idle and now - self._offsets_at < IDLE_COMMIT_SECONDS
+        if self._uncommitted_positions:
+            return {}
+        self._offsets_at = now
+        return self._positions
 
     def _outgoing(self, batch: _Batch) -> list[OutgoingRecord]:
         codec = self._program.codec

@@ -1,5 +1,6 @@
 """The fenced event log on a real broker: one transaction per batch, one writer per partition."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -10,7 +11,7 @@ from processors.ledger import LedgerProgram
 from runtime.event_log.fenced_producer import OutgoingRecord
 from runtime.event_log.lane import Lane
 from runtime.event_log.program import InputRecord, LaneClosedError
-from runtime.event_log.state_reader import StateError
+from runtime.event_log.state_reader import POSITIONS_KEY, StateError
 from runtime.settings import Settings
 from schemas.codec import Record, decode
 from tests.event_log.feeding import (
@@ -52,7 +53,7 @@ async def committed_offset(settings: Settings, topic: str) -> int | None:
     return committed.offset if committed else None
 
 
-async def test_events_state_and_offsets_of_a_batch_become_visible_together(
+async def test_events_state_and_positions_of_a_batch_become_visible_together(
     settings: Settings,
 ) -> None:
     await publish(settings, "requests", [grant(), generation(), generation()])
@@ -61,8 +62,10 @@ async def test_events_state_and_offsets_of_a_batch_become_visible_together(
     await feed(lane, await inputs(settings, "requests"))
     await lane.close()
     assert await event_types(settings) == ["CreditsGranted", "CreditsReserved", "CreditsReserved"]
-    assert await committed_offset(settings, "requests") == 3
-    keys = Counter(r.key.decode().split("/")[0] for r in await read(settings, "ledger.state"))
+    states = await read(settings, "ledger.state")
+    last = next(r.value for r in reversed(states) if r.key == POSITIONS_KEY.encode())
+    assert json.loads(last)[settings.namespace + "requests"] == 3
+    keys = Counter(r.key.decode().split("/")[0] for r in states)
     assert keys["account"] == keys["positions"] >= 1
     assert keys["job"] == 2
 
@@ -225,6 +228,25 @@ async def test_offsets_of_records_that_led_to_nothing_are_committed_soon(
     await eventually(committed_all, "the group's offset is committed")
     await lane.close()
     assert await event_types(settings) == ["CreditsGranted"]
+
+
+async def test_the_groups_offsets_follow_the_events_even_if_nothing_more_arrives(
+    settings: Settings,
+) -> None:
+    """Decision 0031."""
+    await publish(settings, "requests", [grant()])
+    lane = ledger_lane(settings)
+    await lane.open()
+    await feed(lane, await inputs(settings, "requests"))
+    await publish(settings, "requests", [generation(), generation()])
+    await feed(lane, (await inputs(settings, "requests"))[1:])
+    assert await event_types(settings) == ["CreditsGranted", "CreditsReserved", "CreditsReserved"]
+
+    async def committed_all() -> bool:
+        return await committed_offset(settings, "requests") == 3
+
+    await eventually(committed_all, "the group's offset is committed")
+    await lane.close()
 
 
 def _of(record: InputRecord) -> tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]:

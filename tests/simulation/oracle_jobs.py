@@ -148,6 +148,9 @@ class JobChecks(OracleCore):
             true.add("too_late")
         if event.submitted and not self.provider_cancels:
             true.add("not_offered")
+        if event.submitted and not job.cancel_answers:
+            # Behind an open breaker the provider is not even asked (decision 0028).
+            true.add("unreachable")
         if answer not in true:
             self.wrong("C28", f"{place}: the provider is said to have answered {answer}: {true}")
         self._cost(place, event, job if event.submitted else None)
