@@ -1,5 +1,6 @@
 """What every folder shares: one running system for the session, one namespace per test."""
 
+import signal
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,11 @@ from runtime.settings import Settings
 from runtime.topics import ensure_topics
 from tests.running import running_system
 from tests.s3 import Bucket, s3_server, use_s3
+
+# A shell that runs us in its background has us and all that we start ignore SIGINT, by which some
+# tests end a command as Ctrl-C does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
