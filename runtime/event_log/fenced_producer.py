@@ -120,7 +120,8 @@ class FencedProducer:
                 sends.append(await self._send_batch(record.topic, batch))
                 batch = building[record.topic] = self._producer.create_batch()
                 # The first record of a batch always fits; the broker refuses one beyond its limit.
-                assert _appended(batch, record), "an empty batch takes any record"
+                if not _appended(batch, record):
+                    raise AssertionError("an empty batch takes any record")
         for topic, batch in building.items():
             sends.append(await self._send_batch(topic, batch))
         return sends
