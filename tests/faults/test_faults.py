@@ -28,11 +28,13 @@ SHARE = 0.20
 KINDS = tuple(kind.value for kind in FaultKind)
 # 15 min: 13,000 jobs are 130,000 events and as many files as completed.
 VERIFY_SECONDS_MAX = 900.0
-# Shorter than by default (15 min; 60 s; 2 s here), so that what never ends is over in seconds.
+# Shorter than by default (15 min; 60 s; 2 s here; 60 s), so that what never ends is over in seconds
+# and a breaker that five spoiled calls in a row open is closed well before a job's deadline.
 SHORTENED = {
     "TAPEWORKS_GENERATION_TIMEOUT_SECONDS": "20",
     "TAPEWORKS_SUBMIT_TIMEOUT_SECONDS": "5",
     "TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5",
+    "TAPEWORKS_BREAKER_OPEN_SECONDS": "3",
 }
 # One account of a run buys more at once than a customer may.
 WIDENED = {"TAPEWORKS_ACTIVE_JOBS_MAX": "100"}
