@@ -26,10 +26,10 @@ class FairPlaces:
 
     def __init__(self, places_max: int) -> None:
         self._free = places_max
-        self._waiting: FairQueue[Callable[[FairPlace], None]] = FairQueue()
+        self._waiting: FairQueue[Callable[[str, FairPlace], None]] = FairQueue()
 
-    def ask(self, account_id: str, key: str, start: Callable[[FairPlace], None]) -> None:
-        """Have `start` called with a place, at once or when it is this one's turn."""
+    def ask(self, account_id: str, key: str, start: Callable[[str, FairPlace], None]) -> None:
+        """Have `start` called with the key and a place, at once or when it is this one's turn."""
         self._waiting.put(account_id, key, start)
         self._pump()
 
@@ -40,7 +40,8 @@ class FairPlaces:
     def _pump(self) -> None:
         while self._free > 0 and len(self._waiting) > 0:
             self._free -= 1
-            self._waiting.pop()(FairPlace(self._take_back))
+            key, start = self._waiting.pop()
+            start(key, FairPlace(self._take_back))
 
     def _take_back(self) -> None:
         self._free += 1

@@ -1,6 +1,6 @@
 """Who waits for a place, the accounts taking turns."""
 
-from collections import OrderedDict
+from collections import deque
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -13,7 +13,10 @@ class FairQueue(Generic[Item]):
     """
 
     def __init__(self) -> None:
-        self._by_account: OrderedDict[str, OrderedDict[str, Item]] = OrderedDict()
+        # An account whose items were all withdrawn keeps its turn, and is passed over.
+        self._turns: deque[str] = deque()
+        # Not OrderedDict, which takes some 400 bytes where this takes 230 for one item.
+        self._by_account: dict[str, dict[str, Item]] = {}
         self._length = 0
 
     def __len__(self) -> int:
@@ -21,26 +24,35 @@ class FairQueue(Generic[Item]):
 
     def put(self, account_id: str, key: str, item: Item) -> None:
         """Let an item wait under a key that nothing else waits under."""
-        waiting = self._by_account.setdefault(account_id, OrderedDict())
+        waiting = self._by_account.get(account_id)
+        if waiting is None:
+            waiting = self._by_account[account_id] = {}
+            self._turns.append(account_id)
         assert key not in waiting, f"{key} waits already"
         waiting[key] = item
         self._length += 1
 
-    def pop(self) -> Item:
-        """Give the next item; its account's next one waits for all others' turns.
+    def pop(self) -> tuple[str, Item]:
+        """Give the next item with its key; its account's next one waits for all others' turns.
 
         Raises: KeyError if nobody waits.
         """
-        account_id, waiting = next(iter(self._by_account.items()), ("", None))
-        if waiting is None:
+        if self._length == 0:
             raise KeyError("nobody waits")
-        _, item = waiting.popitem(last=False)
+        while True:
+            account_id = self._turns.popleft()
+            waiting = self._by_account[account_id]
+            if waiting:
+                break
+            del self._by_account[account_id]
+        key = next(iter(waiting))
+        item = waiting.pop(key)
         self._length -= 1
         if waiting:
-            self._by_account.move_to_end(account_id)
+            self._turns.append(account_id)
         else:
             del self._by_account[account_id]
-        return item
+        return key, item
 
     def withdraw(self, account_id: str, key: str) -> bool:
         """Let an item wait no longer; False if it does not."""
@@ -48,6 +60,7 @@ class FairQueue(Generic[Item]):
         if waiting is None or waiting.pop(key, None) is None:
             return False
         self._length -= 1
-        if not waiting:
-            del self._by_account[account_id]
+        if self._length == 0:
+            self._turns.clear()
+            self._by_account.clear()
         return True

@@ -5,14 +5,13 @@ What must survive a restart is in the jobs' states; the moments here are derived
 
 import asyncio
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from domain.generation_commands import CheckDeadline, RecoverSubmission
-from domain.generation_state import Job, Limits
+from domain.generation_state import Job, JobStatus, Limits
 from processors.alerts import announce_alerts
 from processors.fair_places import FairPlace
 from processors.generation import OpenJob
@@ -34,6 +33,15 @@ STEPS_MAX = 256
 # answer is lost with the lane; most submits answer within one.
 CLOSE_GRACE_SECONDS = 5.0
 _NEVER_SECONDS = float("inf")
+StepKind = Literal["read", "order", "retry", "download"]
+
+
+class Wait(NamedTuple):
+    """What a job waits for: a place for a step of this kind."""
+
+    kind: StepKind
+    provider: str
+    account_id: str
 
 
 class JobRunner:
@@ -49,9 +57,11 @@ class JobRunner:
         self._steps: dict[str, asyncio.Task[object]] = {}
         self._unplaced: set[str] = set()
         self._submitting: set[str] = set()
-        # Jobs that wait for a place, each with the way to wait no longer.
-        self._waiting: dict[str, Callable[[], bool]] = {}
-        self._known: dict[str, Job] = {}
+        # Of a job that is followed no object is kept here: there may be very many.
+        self._known: dict[str, JobStatus] = {}
+        self._waiting: dict[str, Wait] = {}
+        # One object for all that wait, not one each.
+        self._start_placed = self._placed
         self._wake = asyncio.Event()
         self._closing = False
         self._loop_task: asyncio.Task[None] | None = None
@@ -87,15 +97,15 @@ class JobRunner:
         running = [*self._steps.values(), *([self._loop_task] if self._loop_task else [])]
         if running:
             await asyncio.wait(running)
-        for job in self._known.values():
-            metrics.jobs_in_flight.labels(job.status).dec()
+        for status in self._known.values():
+            metrics.jobs_in_flight.labels(status).dec()
 
     def _follow(self, job: Job, *, jitter: bool = False) -> None:
         before = self._known.get(job.job_id)
         if before is not None:
-            metrics.jobs_in_flight.labels(before.status).dec()
+            metrics.jobs_in_flight.labels(before).dec()
         metrics.jobs_in_flight.labels(job.status).inc()
-        self._known[job.job_id] = job
+        self._known[job.job_id] = job.status
         if job.job_id in self._steps:
             return  # the step in hand looks again at its end
         # What it waits for may be another place now, or none.
@@ -135,15 +145,9 @@ class JobRunner:
         self._calls.forget(job_id)
         self._timers.forget(job_id)
         self._withdraw(job_id)
-        job = self._known.pop(job_id, None)
-        if job is None:
-            return
-        metrics.jobs_in_flight.labels(job.status).dec()
-        # A cancelled job was stopped before its end; any other has ended without it, as overdue.
-        if job.status == "processing" and job.cancel_requested_by is None and not self._closing:
-            stopping = asyncio.create_task(self._calls.cancel(job))
-            self._steps[f"cancel/{job_id}"] = stopping
-            stopping.add_done_callback(lambda _: self._steps.pop(f"cancel/{job_id}", None))
+        status = self._known.pop(job_id, None)
+        if status is not None:
+            metrics.jobs_in_flight.labels(status).dec()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -166,23 +170,21 @@ class JobRunner:
         job = self._calls.job(job_id)
         if job is None:
             return
-        gate = self._outside.gates[job.provider]
-        kind = self._call_kind(job)
+        kind = self._step_kind(job)
         if kind is None:
             self._unplaced.add(job_id)
             self._start(job_id, None)
             return
+        self._waiting[job_id] = Wait(kind, job.provider, job.account_id)
         if kind == "download":
-            places = self._outside.download_steps
-            self._waiting[job_id] = partial(places.withdraw, job.account_id, job_id)
-            places.ask(job.account_id, job_id, partial(self._placed, job_id))
+            self._outside.download_steps.ask(job.account_id, job_id, self._start_placed)
         else:
-            self._waiting[job_id] = partial(gate.withdraw, kind, job.account_id, job_id)
-            gate.ask(kind, job.account_id, job_id, partial(self._placed, job_id))
+            gate = self._outside.gates[job.provider]
+            gate.ask(kind, job.account_id, job_id, self._start_placed)
         if job_id in self._waiting:
             self._schedule(job, _NEVER_SECONDS)
 
-    def _call_kind(self, job: Job) -> Literal["read", "order", "retry", "download"] | None:
+    def _step_kind(self, job: Job) -> StepKind | None:
         """Say what a job's next step needs a place for; None for one that makes no such call."""
         if self._outside.clock() >= job.deadline(self._limits):
             return None
@@ -207,14 +209,22 @@ class JobRunner:
             step.add_done_callback(lambda _: place.release())
 
     def _withdraw(self, job_id: str) -> None:
-        withdraw = self._waiting.pop(job_id, None)
-        if withdraw is not None:
-            withdraw()
+        wait = self._waiting.pop(job_id, None)
+        if wait is None:
+            return
+        if wait.kind == "download":
+            self._outside.download_steps.withdraw(wait.account_id, job_id)
+        else:
+            gate = self._outside.gates[wait.provider]
+            gate.withdraw(wait.kind, wait.account_id, job_id)
 
     async def _step_guarded(self, job_id: str, place: Place | FairPlace | None) -> None:
         again_in_seconds = 0.0
+        before = self._calls.job(job_id)
         try:
-            again_in_seconds = await self._step(job_id, place)
+            if before is not None:
+                again_in_seconds = await self._step(before, place)
+                await self._stop_overdue(before)
         except LaneClosedError:
             return
         except Exception as error:
@@ -234,12 +244,17 @@ class JobRunner:
             wait_seconds = max(wait_seconds, again_in_seconds)
         self._schedule(job, wait_seconds)
 
-    async def _step(self, job_id: str, place: Place | FairPlace | None) -> float:
+    async def _stop_overdue(self, before: Job) -> None:
+        """Have the provider stop a job that has just ended as overdue; the end does not wait."""
+        stopped = before.status != "processing" or before.cancel_requested_by is not None
+        if stopped or self._closing or self._calls.job(before.job_id) is not None:
+            return
+        if self._outside.clock() >= before.deadline(self._limits):
+            await self._calls.cancel(before)
+
+    async def _step(self, job: Job, place: Place | FairPlace | None) -> float:
         """Take a job one step on; give the seconds until it may be taken again."""
-        job = self._calls.job(job_id)
-        if job is None:
-            return 0.0
-        now = self._outside.clock()
+        job_id, now = job.job_id, self._outside.clock()
         overdue = now >= job.deadline(self._limits)
         if overdue and job.status != "submitting":
             await self._calls.tell(job_id, CheckDeadline(now, self._calls.met(job)))

@@ -66,7 +66,7 @@ class Place:
             self._gate.ended(self._kind, self._turn, called=False, fault=None)
 
 
-Start = Callable[[Place], None]
+Start = Callable[[str, Place], None]
 
 
 class ProviderGate:
@@ -96,7 +96,7 @@ class ProviderGate:
         return len(self._waiting[kind])
 
     def ask(self, kind: CallKind, account_id: str, key: str, start: Start) -> None:
-        """Have `start` called with a place, at once or when it is this one's turn."""
+        """Have `start` called with the key and a place, at once or when it is this one's turn."""
         self._waiting[kind].put(account_id, key, start)
         self._pump()
 
@@ -126,7 +126,7 @@ class ProviderGate:
         given: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
         key = f"step/{next(_numbers)}"
 
-        def start(place: Place) -> None:
+        def start(_: str, place: Place) -> None:
             # A wait that was cancelled in this very turn of the loop leaves its place to others.
             if given.done():
                 place.release()
@@ -192,8 +192,8 @@ class ProviderGate:
         elif kind == "order":
             self._budget = retry_budget.earned(self._budget, now)
         self._free[_lot(kind)] -= 1
-        start = self._waiting[kind].pop()
-        start(Place(self, kind, self._breaker.turn))
+        key, start = self._waiting[kind].pop()
+        start(key, Place(self, kind, self._breaker.turn))
 
     def _note(self, before: Breaker, fault: ProviderFault | None) -> None:
         after = self._breaker

@@ -17,7 +17,9 @@ def filled(accounts) -> FairQueue[tuple[str, int]]:
 
 
 def drained(queue: FairQueue[tuple[str, int]]) -> list[tuple[str, int]]:
-    return [queue.pop() for _ in range(len(queue))]
+    served = [queue.pop() for _ in range(len(queue))]
+    assert all(key in (str(number), "late") for key, (_, number) in served)
+    return [item for _, item in served]
 
 
 @given(st.lists(ACCOUNTS))

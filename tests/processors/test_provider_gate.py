@@ -76,7 +76,7 @@ async def order_of_starts() -> list[str]:
     places: list[Place] = []
     for kind in ("retry", "order", "read"):
 
-        def start(place: Place, kind: str = kind) -> None:
+        def start(_: str, place: Place, kind: str = kind) -> None:
             started.append(kind)
             places.append(place)
 
