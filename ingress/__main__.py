@@ -6,6 +6,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ingress.app import create_app
+from runtime.garbage import collect_seldom
 from runtime.logs import configure_logs, logger
 from runtime.settings import Settings, settings
 
@@ -24,6 +25,7 @@ def main() -> None:
     # decisions tell the same once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     config = server_config(create_app(current), current)
+    collect_seldom()
     log.info("ingress_starts", host=current.http_host, port=current.http_port)
     uvicorn.Server(config).run()
 

@@ -1,8 +1,6 @@
 """Feeds the audit of a partition from the log, in the order that it needs."""
 
-import gc
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,20 +13,6 @@ from replay.partition_audit import PartitionAudit
 from runtime.settings import Settings
 from schemas.codec import ContractError, decode
 from schemas.topics import GENERATION_EVENTS, PUBLIC_TOPICS, STATE_TOPICS
-
-# Python's own are 700, 10, 10: they cost a fifth of an audit of 40,000 events.
-GC_THRESHOLDS = (100_000, 50, 100)
-
-
-@contextmanager
-def few_collections() -> Iterator[None]:
-    """Let Python look for garbage seldom: an audit keeps nearly all that it makes."""
-    before = gc.get_threshold()
-    gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def rules_of(settings: Settings, now: datetime, *, strict_end: bool) -> Rules:

@@ -11,7 +11,7 @@ from datetime import datetime
 from replay.audit import Audit
 from replay.billing import SubmissionRow
 from replay.checks import Checks, Report, Rules
-from replay.feed import feed_all, few_collections, rules_of
+from replay.feed import feed_all, rules_of
 from replay.log_reader import LogReader, open_log
 from replay.media_check import check_media
 from replay.partition_audit import PartitionAudit, View
@@ -19,6 +19,7 @@ from replay.partition_end import check_end
 from replay.read_models import TABLES, ReadModels, is_unreadable, open_read_models
 from replay.row_check import check_of, check_offsets, compare_rows
 from runtime.database import DatabaseUnavailable
+from runtime.garbage import seldom_collected
 from runtime.objects import MediaStore, open_media_store
 from runtime.settings import Settings
 from schemas.topics import PUBLIC_TOPICS
@@ -44,7 +45,7 @@ async def verify(
     Raises: TopicError, TimeoutError or KafkaError if the log cannot be read.
     """
     rules = rules_of(settings, now, strict_end=strict_end)
-    with few_collections():
+    with seldom_collected():
         return await _Verification(settings, Audit(rules, submissions), rules, media=media).run()
 
 

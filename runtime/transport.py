@@ -20,6 +20,10 @@ from runtime.exits import die
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 # 30 s: as long as one request to the broker may take; a flush that takes longer never ends.
 FLUSH_TIMEOUT_SECONDS = 30.0
+# 100 ms: how long the broker may hold a fetch that finds nothing. A partition whose records still
+# waited to be taken is not part of it, and gets more only after it: with Faust's 1,500 ms the last
+# batch of a backlog came up to 1.5 s after the others.
+FETCH_WAIT_MS = 100
 
 for _package, _pinned in PINNED.items():
     if version(_package) != _pinned:
@@ -35,6 +39,7 @@ class HardenedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mis
     def _create_worker_consumer(self, transport: Any) -> Any:  # noqa: ANN401  Faust's own types
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # noqa: SLF001  Faust offers no setting
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  nor for this
         # Range gives partition n of every topic to one member; round robin does not.
         consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
         return consumer

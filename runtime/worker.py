@@ -16,6 +16,7 @@ from faust.types import TP
 
 from runtime.event_log.program import InputRecord
 from runtime.exits import die
+from runtime.garbage import collect_seldom
 from runtime.logs import configure_logs, logger
 from runtime.probes import start_probes
 from runtime.settings import Settings
@@ -168,6 +169,7 @@ def run_worker(name: str, app: TapeApp, settings: Settings) -> None:
     server = start_probes(
         settings.http_host, settings.probe_port, lambda: {"lanes": app.lanes.ready}
     )
+    collect_seldom()
     log.info("worker_starts", worker=name, probe_port=server.server_address[1])
     worker = faust.Worker(
         app, loglevel=logging.WARNING, override_logging=False, redirect_stdouts=False, debug=False
