@@ -12,6 +12,7 @@ from tempfile import gettempdir
 from typing import Any, Protocol
 
 import faust
+import uvloop
 from faust.types import TP
 
 from runtime.event_log.program import InputRecord
@@ -159,6 +160,8 @@ async def _on_revoked(app: TapeApp, *_: object, **__: object) -> None:
 def run_worker(name: str, app: TapeApp, settings: Settings) -> None:
     """Run one app until SIGTERM or SIGINT; never returns otherwise."""
     configure_logs(name, settings.log_level)
+    # For this thread's loop and for that of the consumer's own thread.
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     watchdog = Watchdog(die)
     ticking: list[asyncio.Task[None]] = []
 
