@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from domain.catalogue import Model, unsupported_input, unsupported_setting
-from ingress.models import GenerationInput
+from ingress.inputs import GenerationInput
 from ingress.problems import FieldFault, shown
 from runtime.addresses import names_inside
 from schemas.requests import PrivatePrompt, VideoSettings

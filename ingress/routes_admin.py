@@ -11,7 +11,8 @@ from ingress.auth import key_hash, new_key
 from ingress.bodies import json_object
 from ingress.cursors import page_asked
 from ingress.documents import BODY_ERRORS, body, page_parameters
-from ingress.models import Key, KeyInput, KeyList, NewKey
+from ingress.inputs import KeyInput
+from ingress.models import Key, KeyList, NewKey
 from ingress.problems import ProblemError
 from ingress.services import services_of
 from ingress.validation import parsed

@@ -13,17 +13,9 @@ from ingress.bodies import json_object
 from ingress.calls import call_of
 from ingress.declines import decline_problem
 from ingress.documents import BODY_ERRORS, body, header_key
+from ingress.inputs import AdjustmentInput, GrantInput, HandRefundInput
 from ingress.jobs import JOB_ID, REPLAY_HEADER, not_published
-from ingress.models import (
-    AdjustmentAnswer,
-    AdjustmentInput,
-    GrantAnswer,
-    GrantInput,
-    HandRefundAnswer,
-    HandRefundInput,
-    JobCost,
-    Output,
-)
+from ingress.models import AdjustmentAnswer, GrantAnswer, HandRefundAnswer, JobCost, Output
 from ingress.ports import BrokerUnavailable
 from ingress.problems import FieldFault, ProblemError, invalid
 from ingress.rows import JobCostRow

@@ -8,11 +8,11 @@ from ingress import answers
 from ingress.bodies import json_object
 from ingress.documents import BODY_ERRORS, body, header_key, history_parameters
 from ingress.history import filtered_history
+from ingress.inputs import GenerationInput
 from ingress.jobs import ENDED, found_generation, history, order
 from ingress.models import (
     CancellationAnswer,
     GenerationAccepted,
-    GenerationInput,
     GenerationList,
     GenerationStatus,
     Links,

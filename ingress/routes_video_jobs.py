@@ -9,9 +9,9 @@ from starlette.responses import Response
 from ingress import answers
 from ingress.bodies import json_object
 from ingress.documents import BODY_ERRORS, body, header_key, job_parameter
+from ingress.inputs import GenerationInput
 from ingress.jobs import found_generation, order, video_url
 from ingress.model_ids import MODEL_IDS, model_named
-from ingress.models import GenerationInput
 from ingress.parameters import check_names, single
 from ingress.problems import FieldFault, ProblemError, invalid, shown
 from ingress.services import services_of

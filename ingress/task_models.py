@@ -6,13 +6,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from ingress.models import GenerationInput, Input, Integer, Output
+from ingress.inputs import GenerationInput, Input, Integer, left_out
+from ingress.models import Output
 
 TaskState = Literal["processing", "downloading", "completed", "failed"]
-
-
-def _left_out() -> Any:  # noqa: ANN401  stands for a value of any type
-    return None
 
 
 class TaskInput(Input):
@@ -24,10 +21,10 @@ class TaskInput(Input):
     negative_prompt: str | None = Field(
         default=None, description="What not to show; at most 1,024 tokens."
     )
-    aspect_ratio: str = Field(default_factory=_left_out, description="`16:9` or `9:16`.")
-    resolution: str = Field(default_factory=_left_out, description="`720p` or `1080p`.")
+    aspect_ratio: str = Field(default_factory=left_out, description="`16:9` or `9:16`.")
+    resolution: str = Field(default_factory=left_out, description="`720p` or `1080p`.")
     duration_seconds: Integer = Field(
-        alias="duration", default_factory=_left_out, description="4, 6 or 8 seconds."
+        alias="duration", default_factory=left_out, description="4, 6 or 8 seconds."
     )
 
     def as_generation(self) -> GenerationInput:

@@ -15,8 +15,8 @@ from starlette.requests import Request
 
 from domain.catalogue import CATALOGUE
 from domain.prompts import PROMPT_TOKENS_MAX, count_tokens, sanitized
+from ingress.inputs import GenerationInput, Input
 from ingress.model_settings import image_url_faults, input_faults, setting_faults, settings_of
-from ingress.models import GenerationInput, Input
 from ingress.problems import FieldFault, ProblemError, invalid, shown
 from ingress.spellings import GENERATIONS, Spelling
 from schemas.requests import PrivatePrompt, VideoSettings

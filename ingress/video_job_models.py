@@ -4,21 +4,18 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ingress.models import FieldProblem, Input, Integer, Output
+from ingress.inputs import Input, Integer, left_out
+from ingress.models import FieldProblem, Output
 
 VideoJobState = Literal["pending", "processing", "completed", "failed"]
-
-
-def _left_out() -> Any:  # noqa: ANN401  stands for a value of any type
-    return None
 
 
 class VideoJobSettings(Input):
     """What is left out is the model's own default; what is sent is never changed (C05)."""
 
-    duration: Integer = Field(default_factory=_left_out, description="Seconds.")
-    resolution: str = Field(default_factory=_left_out)
-    aspect_ratio: str = Field(default_factory=_left_out)
+    duration: Integer = Field(default_factory=left_out, description="Seconds.")
+    resolution: str = Field(default_factory=left_out)
+    aspect_ratio: str = Field(default_factory=left_out)
     fps: Integer | None = Field(
         default=None,
         description="No model lets it be chosen: refused if sent. The status of `/v1` shows what "
