@@ -66,10 +66,21 @@ SETTINGS: Mapping[str, str] = {
 class KafkaBroker:
     """The broker of one state directory."""
 
-    def __init__(self, state: StateFolder, port: int, controller_port: int) -> None:
-        """Describe the broker; other ports than last time serve the same data."""
+    def __init__(
+        self,
+        state: StateFolder,
+        port: int,
+        controller_port: int,
+        *,
+        advertised_port: int | None = None,
+    ) -> None:
+        """Describe the broker; other ports than last time serve the same data.
+
+        `advertised_port` is where clients are told to find it, by default `port`.
+        """
         self._folder = state.service(KAFKA)
         self._port = port
+        self._advertised_port = advertised_port or port
         self._controller_port = controller_port
         self._log_path = state.log(KAFKA)
         self.process = ManagedProcess(
@@ -87,7 +98,7 @@ class KafkaBroker:
 
     @property
     def bootstrap_servers(self) -> str:
-        return f"{LOOPBACK}:{self._port}"
+        return f"{LOOPBACK}:{self._advertised_port}"
 
     async def start(self) -> None:
         """Start the broker and wait until it serves groups and transactions.
@@ -149,7 +160,7 @@ class KafkaBroker:
     def _properties(self, data: Path) -> str:
         controller = f"{LOOPBACK}:{self._controller_port}"
         addressed = {
-            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{controller}",
+            "listeners": f"PLAINTEXT://{LOOPBACK}:{self._port},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
             # Static voters: a dynamic quorum would keep the controller's first port in its log.
             "controller.quorum.voters": f"1@{controller}",

@@ -57,13 +57,21 @@ SETTINGS = {
 class PostgresServer:
     """The database server of one state directory."""
 
-    def __init__(self, state: StateFolder, port: int, *, packages: Path | None = None) -> None:
+    def __init__(
+        self,
+        state: StateFolder,
+        port: int,
+        *,
+        packages: Path | None = None,
+        advertised_port: int | None = None,
+    ) -> None:
         """Describe the server; another port than last time serves the same data.
 
         `packages` is where the wheel with PostgreSQL is installed, by default our environment.
+        `advertised_port` is where clients are told to find it, by default `port`.
         """
         self._state = state
-        self._port = port
+        self._advertised_port = advertised_port or port
         self._account = unprivileged_account()
         state.create()
         # Made here, since the command line names both.
@@ -111,7 +119,8 @@ class PostgresServer:
         return self._folder / "data"
 
     def _url_of(self, database: str) -> str:
-        return f"postgresql://{OWNER}:{self._password()}@{LOOPBACK}:{self._port}/{database}"
+        place = f"{LOOPBACK}:{self._advertised_port}/{database}"
+        return f"postgresql://{OWNER}:{self._password()}@{place}"
 
     def _password(self) -> str:
         """Return the password, made at the first asking and readable by us alone."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from devstack.errors import DevstackError
 from devstack.kafka import KAFKA, KafkaBroker
 from devstack.ports import PortBook
 from devstack.postgres import POSTGRES, PostgresServer
@@ -19,6 +20,9 @@ KAFKA_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 DATABASE_VARIABLE = "DATABASE_URL"
 MEDIA_VARIABLE = "OBJECT_STORE_URL"
 CONTROLLER = "kafka-controller"
+# Where a proxy listens that stands before the service: the port that clients are told.
+KAFKA_ADVERTISED_VARIABLE = "TAPE_KAFKA_ADVERTISED_PORT"
+POSTGRES_ADVERTISED_VARIABLE = "TAPE_POSTGRES_ADVERTISED_PORT"
 KAFKA_PORT = 9092
 POSTGRES_PORT = 5432
 
@@ -43,7 +47,8 @@ class Services:
         With `free_ports` the well-known ports are not even tried (tests, benchmarks). With
         `running` the ports are those of a run in progress, for another process to join it.
 
-        Raises: DevstackError when `running` and the state directory has never been started.
+        Raises: DevstackError when `running` and the state directory has never been started, or for
+            an advertised port that is no number.
         """
         state.create()
         environ = os.environ if environ is None else environ
@@ -58,11 +63,20 @@ class Services:
         self.postgres: PostgresServer | None = None
         if KAFKA_VARIABLE not in given:
             kafka_port = port(KAFKA, None if free_ports else KAFKA_PORT)
-            self.kafka = KafkaBroker(state, kafka_port, port(CONTROLLER))
+            self.kafka = KafkaBroker(
+                state,
+                kafka_port,
+                port(CONTROLLER),
+                advertised_port=_advertised(environ, KAFKA_ADVERTISED_VARIABLE),
+            )
             given[KAFKA_VARIABLE] = self.kafka.bootstrap_servers
         if DATABASE_VARIABLE not in given:
             postgres_port = port(POSTGRES, None if free_ports else POSTGRES_PORT)
-            self.postgres = PostgresServer(state, postgres_port)
+            self.postgres = PostgresServer(
+                state,
+                postgres_port,
+                advertised_port=_advertised(environ, POSTGRES_ADVERTISED_VARIABLE),
+            )
             given[DATABASE_VARIABLE] = self.postgres.url
         self._environment = {MEDIA_VARIABLE: state.media.as_uri(), **given}
 
@@ -97,3 +111,10 @@ class Services:
         trace: TracebackType | None,
     ) -> None:
         await self.stop()
+
+
+def _advertised(environ: Mapping[str, str], variable: str) -> int | None:
+    text = environ.get(variable, "")
+    if text and not text.isdigit():
+        raise DevstackError(f"{variable} must be the number of a port, not {text!r}")
+    return int(text) if text else None

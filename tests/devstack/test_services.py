@@ -58,3 +58,12 @@ async def test_broker_and_database_start_beside_each_other(state):
         assert await connection.fetchval("SELECT current_database()") == "tapeworks"
         await connection.close()
     assert [process.pid for process in services.processes] == [None, None]
+
+
+def test_clients_are_told_the_advertised_ports_and_a_port_that_is_none_is_refused(state):
+    environ = {"TAPE_KAFKA_ADVERTISED_PORT": "7001", "TAPE_POSTGRES_ADVERTISED_PORT": "7002"}
+    told = Services(state, environ=environ, free_ports=True).environment()
+    assert told["KAFKA_BOOTSTRAP_SERVERS"].endswith(":7001")
+    assert ":7002/" in told["DATABASE_URL"]
+    with pytest.raises(DevstackError, match=r"TAPE_KAFKA_ADVERTISED_PORT.*'soon'"):
+        Services(state, environ={"TAPE_KAFKA_ADVERTISED_PORT": "soon"}, free_ports=True)
