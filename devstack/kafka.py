@@ -9,6 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -63,6 +64,16 @@ SETTINGS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Proxied:
+    """Where clients are told to find the broker, and where it finds itself: it writes the markers
+    of transactions as its own client.
+    """
+
+    advertised_port: int
+    own_port: int
+
+
 class KafkaBroker:
     """The broker of one state directory."""
 
@@ -72,15 +83,12 @@ class KafkaBroker:
         port: int,
         controller_port: int,
         *,
-        advertised_port: int | None = None,
+        proxied: Proxied | None = None,
     ) -> None:
-        """Describe the broker; other ports than last time serve the same data.
-
-        `advertised_port` is where clients are told to find it, by default `port`.
-        """
+        """Describe the broker; other ports than last time serve the same data."""
         self._folder = state.service(KAFKA)
         self._port = port
-        self._advertised_port = advertised_port or port
+        self._proxied = proxied
         self._controller_port = controller_port
         self._log_path = state.log(KAFKA)
         self.process = ManagedProcess(
@@ -91,14 +99,14 @@ class KafkaBroker:
             ready=self._serves_transactions,
             prepare=self._prepare,
             address=self.bootstrap_servers,
-            ports=[port, controller_port],
+            ports=[port, controller_port, *([proxied.own_port] if proxied else [])],
             ready_within_seconds=READY_WITHIN_SECONDS,
             stop_within_seconds=STOP_WITHIN_SECONDS,
         )
 
     @property
     def bootstrap_servers(self) -> str:
-        return f"{LOOPBACK}:{self._advertised_port}"
+        return f"{LOOPBACK}:{self._proxied.advertised_port if self._proxied else self._port}"
 
     async def start(self) -> None:
         """Start the broker and wait until it serves groups and transactions.
@@ -166,6 +174,14 @@ class KafkaBroker:
             "controller.quorum.voters": f"1@{controller}",
             "log.dirs": str(data).replace("\\", "\\\\"),
         }
+        if self._proxied is not None:
+            own = f"OWN://{LOOPBACK}:{self._proxied.own_port}"
+            addressed["listeners"] += f",{own}"
+            addressed["advertised.listeners"] += f",{own}"
+            addressed["inter.broker.listener.name"] = "OWN"
+            names = ("PLAINTEXT", "CONTROLLER", "OWN")
+            protocols = ",".join(f"{name}:PLAINTEXT" for name in names)
+            addressed["listener.security.protocol.map"] = protocols
         lines = (f"{name}={value}\n" for name, value in {**SETTINGS, **addressed}.items())
         return "".join(lines)
 

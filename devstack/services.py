@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from devstack.errors import DevstackError
-from devstack.kafka import KAFKA, KafkaBroker
+from devstack.kafka import KAFKA, KafkaBroker, Proxied
 from devstack.ports import PortBook
 from devstack.postgres import POSTGRES, PostgresServer
 from devstack.processes import ManagedProcess, start_together
@@ -20,6 +20,7 @@ KAFKA_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 DATABASE_VARIABLE = "DATABASE_URL"
 MEDIA_VARIABLE = "OBJECT_STORE_URL"
 CONTROLLER = "kafka-controller"
+KAFKA_OWN = "kafka-own"
 # Where a proxy listens that stands before the service: the port that clients are told.
 KAFKA_ADVERTISED_VARIABLE = "TAPE_KAFKA_ADVERTISED_PORT"
 POSTGRES_ADVERTISED_VARIABLE = "TAPE_POSTGRES_ADVERTISED_PORT"
@@ -63,12 +64,9 @@ class Services:
         self.postgres: PostgresServer | None = None
         if KAFKA_VARIABLE not in given:
             kafka_port = port(KAFKA, None if free_ports else KAFKA_PORT)
-            self.kafka = KafkaBroker(
-                state,
-                kafka_port,
-                port(CONTROLLER),
-                advertised_port=_advertised(environ, KAFKA_ADVERTISED_VARIABLE),
-            )
+            advertised = _advertised(environ, KAFKA_ADVERTISED_VARIABLE)
+            proxied = Proxied(advertised, port(KAFKA_OWN)) if advertised else None
+            self.kafka = KafkaBroker(state, kafka_port, port(CONTROLLER), proxied=proxied)
             given[KAFKA_VARIABLE] = self.kafka.bootstrap_servers
         if DATABASE_VARIABLE not in given:
             postgres_port = port(POSTGRES, None if free_ports else POSTGRES_PORT)

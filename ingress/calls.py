@@ -1,6 +1,7 @@
 """One HTTP call: its id, when it came, and what was learned of it for the log."""
 
 import re
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -11,6 +12,9 @@ from ingress.spellings import GENERATIONS, Spelling, spelling_of
 from runtime.clock import monotonic_seconds
 
 SCOPE_KEY = "tapeworks.call"
+# 1.9 s from its arrival: what a call may wait in all for broker and database before it is refused,
+# so that a refusal leaves within 2 s however many waits it went through.
+WAITS_SECONDS_MAX = 1.9
 # W3C Trace Context, version 00 and those after it that keep its first four parts.
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -32,11 +36,27 @@ class Call:
     spelling: Spelling = GENERATIONS
 
 
+_current: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
 def begin_call(scope: Scope) -> Call:
     """Make the call of a scope that has just arrived."""
     call = Call(spelling=spelling_of(scope["path"]))
     scope[SCOPE_KEY] = call
+    _current.set(call)
     return call
+
+
+def within_call(seconds_max: float) -> float:
+    """Give the seconds that one wait may take: what the call under way has left, if that is less.
+
+    Guarantee: never below 0; outside of a call it is `seconds_max`.
+    """
+    call = _current.get()
+    if call is None:
+        return seconds_max
+    left = call.arrived_at + WAITS_SECONDS_MAX - monotonic_seconds()
+    return max(0.0, min(seconds_max, left))
 
 
 def call_of(request: Request) -> Call:

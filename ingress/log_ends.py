@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ingress.calls import within_call
 from ingress.keeping import StrayCancellation, stray_cancellations_named
 from ingress.ports import BrokerUnavailable
 
@@ -49,7 +50,7 @@ class LogEnds:
         """
         try:
             with stray_cancellations_named():
-                async with asyncio.timeout(ASK_SECONDS_MAX):
+                async with asyncio.timeout(within_call(ASK_SECONDS_MAX)):
                     ends: dict[TopicPartition, int] = await self._asker.end_offsets(
                         list(partitions)
                     )

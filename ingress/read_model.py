@@ -1,4 +1,4 @@
-"""Asks Postgres for the read models and the keys, each call within 2 s whatever it does."""
+"""Asks Postgres for the read models and the keys, each HTTP call within 2 s whatever it does."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 from ingress import queries
+from ingress.calls import within_call
 from ingress.history import HistoryAsked
 from ingress.rows import (
     TOTAL_MAX,
@@ -138,16 +139,17 @@ class PostgresReadModel:
     async def _within_bound(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """Run `work` on a connection.
 
-        Raises: DatabaseUnavailable after 1.5 s at the latest.
+        Raises: DatabaseUnavailable after 1.5 s at the latest, or once the call's time is over.
         """
         # A task of its own: asyncpg waits for a cancelled query's end, and a server that stands
         # still gives none, so the caller cannot wait for that.
         task = asyncio.create_task(self._on_connection(work))
-        await asyncio.wait({task}, timeout=CALL_SECONDS_MAX)
+        seconds = within_call(CALL_SECONDS_MAX)
+        await asyncio.wait({task}, timeout=seconds)
         if not task.done():
             task.cancel()
             task.add_done_callback(lambda late: late.cancelled() or late.exception())
-            raise DatabaseUnavailable(f"no answer within {CALL_SECONDS_MAX} s")
+            raise DatabaseUnavailable(f"no answer within {seconds:.2f} s")
         with unavailable_as():
             return task.result()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from ingress.calls import within_call
 from ingress.ports import Decisions, Generations
 from runtime.clock import monotonic_seconds
 from runtime.partitions import partition_of
@@ -29,9 +30,9 @@ class Barrier:
     async def requests_applied(self, account_id: str) -> None:
         """Wait until everything that is on the log now of an account's requests is applied.
 
-        Raises: ReadModelBehind after 2 s; BrokerUnavailable; DatabaseUnavailable.
+        Raises: ReadModelBehind after 2 s, or once the call's time is over; BrokerUnavailable; DatabaseUnavailable.
         """
-        give_up_at = monotonic_seconds() + WAIT_SECONDS_MAX
+        give_up_at = monotonic_seconds() + within_call(WAIT_SECONDS_MAX)
         partition = partition_of(account_id, self._partition_count)
         ends = {
             REQUESTS.name: await self._decisions.requests_end(partition),
@@ -42,9 +43,9 @@ class Barrier:
     async def decisions_applied(self, account_id: str) -> None:
         """Wait until every decision that this process has seen is applied.
 
-        Raises: ReadModelBehind after 2 s; DatabaseUnavailable.
+        Raises: ReadModelBehind after 2 s, or once the call's time is over; DatabaseUnavailable.
         """
-        give_up_at = monotonic_seconds() + WAIT_SECONDS_MAX
+        give_up_at = monotonic_seconds() + within_call(WAIT_SECONDS_MAX)
         partition = partition_of(account_id, self._partition_count)
         ends = {LEDGER_EVENTS.name: self._decisions.ledger_end(partition)}
         await self._passed(partition, ends, give_up_at)

@@ -16,6 +16,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from runtime.exits import die
+from runtime.kafka_answers import expect_answers
 
 PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
 # 30 s: as long as one request to the broker may take; a flush that takes longer never ends.
@@ -42,6 +43,7 @@ class HardenedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mis
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  nor for this
         # Range gives partition n of every topic to one member; round robin does not.
         consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
+        expect_answers(consumer._client)  # noqa: SLF001  the same
         return consumer
 
 

@@ -13,6 +13,7 @@ from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from runtime.exits import Die
+from runtime.kafka_answers import expect_answers
 from schemas.codec import Headers
 
 # 2 ms: how long the client waits when the broker is still closing the transaction before. At
@@ -66,6 +67,8 @@ class FencedProducer:
 
         Raises: TimeoutError after 30 s; aiokafka's KafkaError.
         """
+        if isinstance(self._producer, AIOKafkaProducer):
+            expect_answers(self._producer.client)
         async with asyncio.timeout(OPEN_TIMEOUT_SECONDS):
             await self._producer.start()
 

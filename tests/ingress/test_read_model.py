@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from ingress import read_model
+from ingress import calls, read_model
 from ingress.read_model import PostgresReadModel
 from runtime.database import DatabaseUnavailable
 from runtime.settings import Settings
@@ -45,3 +45,16 @@ async def test_a_database_that_stands_still_is_not_waited_for(monkeypatch):
     assert not await model.reachable()
     async with asyncio.timeout(5):
         await pool.released.wait()
+
+
+async def test_reads_of_one_call_share_its_time_however_many_they_are(monkeypatch):
+    """torture.md row 13: a slow database was refused after the sum of its reads, 2.7 s."""
+    monkeypatch.setattr(calls, "WAITS_SECONDS_MAX", 0.1)
+    model = PostgresReadModel(Settings())
+    monkeypatch.setattr(model, "_pool", cast("Any", StuckPool()))
+    calls.begin_call({"path": "/v1/credits"})
+    began_at = asyncio.get_running_loop().time()
+    for _ in range(3):
+        with pytest.raises(DatabaseUnavailable):
+            await model.account("ann")
+    assert asyncio.get_running_loop().time() - began_at < 0.2

@@ -1,0 +1,65 @@
+"""Connections that no packet passes any more, and no reset tells of: noticed within 30 s.
+
+What connects anew is well, as behind a router that has forgotten its connections.
+"""
+
+import time
+
+import httpx
+import pytest
+
+from tests.chaos.links import linked_system
+from tests.chaos.network import RECOVERY_SECONDS_MAX
+from tests.chaos.proxy import Timeout
+from tests.system.jobs import ENDED, post
+from tests.waiting import eventually
+
+PATIENCE_SECONDS = 3.0
+STEADY_CALLS = 10
+SETTINGS = {"TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5", "TAPEWORKS_ACTIVE_JOBS_MAX": "1000"}
+
+
+@pytest.fixture(scope="module")
+def linked(tmp_path_factory):
+    simulated = ("--generation-seconds", "0.3", "--plain-videos")
+    with linked_system(tmp_path_factory.mktemp("half-open"), *simulated, extra=SETTINGS) as linked:
+        yield linked
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("link", ["postgres", "kafka"])
+async def test_half_open_connections_are_noticed_within_30_s_and_replaced(linked, link):
+    """torture.md row 14; I05."""
+    customer = linked.system.new_account(4000)
+    with linked.client(customer.api_key, PATIENCE_SECONDS) as client:
+        assert post(client).status_code == httpx.codes.ACCEPTED
+        jobs: list[str] = []
+        with linked.spoiled(link, Timeout(old_alone=True)):
+            began_at = time.monotonic()
+            steady = 0
+
+            async def well() -> bool:
+                nonlocal steady
+                steady = steady + 1 if all(linked.ready().values()) and serves(client, jobs) else 0
+                return steady >= STEADY_CALLS
+
+            await eventually(well, f"{link}: every call is served again", RECOVERY_SECONDS_MAX)
+
+            async def ended() -> bool:
+                statuses = [client.get(f"/v1/generations/{job}").json()["status"] for job in jobs]
+                return set(statuses) <= ENDED
+
+            left = RECOVERY_SECONDS_MAX - (time.monotonic() - began_at)
+            await eventually(ended, f"{link}: every job ends", left)
+            print(f"{link}: noticed and over after {time.monotonic() - began_at:.1f} s")  # noqa: T201  the figure of the run
+    assert linked.system.verify().returncode == 0
+
+
+def serves(client: httpx.Client, jobs: list[str]) -> bool:
+    try:
+        made, read = post(client), client.get("/v1/credits")
+    except httpx.HTTPError:
+        return False
+    if made.status_code == httpx.codes.ACCEPTED:
+        jobs.append(made.json()["id"])
+    return (made.status_code, read.status_code) == (httpx.codes.ACCEPTED, httpx.codes.OK)
