@@ -164,6 +164,20 @@ def submission_unknown(fault: ProviderFault | None) -> Failure:
     return _failure("SUBMISSION_UNKNOWN", _provider_details(fault) if fault else {})
 
 
+def operation_taken() -> ProviderFault:
+    """Say that the provider gave a job the id of another job's work.
+
+    Whose work it is nobody can tell but by who was told first; this job was not, and whether
+    anything was begun for it nobody knows.
+    """
+    return ProviderFault(
+        kind="permanent",
+        started="unknown",
+        message="the provider answered this order with the id of another job's work",
+        code="OPERATION_TAKEN",
+    )
+
+
 def timed_out(age: timedelta) -> Failure:
     """Say that the generation took longer than its limit."""
     return _failure("GENERATION_TIMEOUT", {"duration_minutes": _minutes(age)})

@@ -12,7 +12,15 @@ from datetime import timedelta
 from functools import partial
 
 from domain.breaker import BreakerLimits
-from domain.failures import ProviderFault, Trouble, out_of_reach, poll_trouble, system_trouble
+from domain.failures import (
+    ProviderFault,
+    Trouble,
+    operation_taken,
+    out_of_reach,
+    poll_trouble,
+    submission_unknown,
+    system_trouble,
+)
 from domain.generation_commands import (
     BeginSubmission,
     GenerationCommand,
@@ -36,7 +44,7 @@ from providers.protocol import Finished, Provider, ProviderError, Refused, Runni
 from runtime.clock import Clock, utc_now
 from runtime.event_log.program import LaneHandle
 from runtime.logs import logger
-from runtime.objects import MediaStore, object_key
+from runtime.objects import MediaStore, StorageError, object_key, operation_key
 from runtime.settings import Settings
 from schemas.generation import ProviderCancellation, StoredMedia
 
@@ -44,6 +52,8 @@ log = logger(__name__)
 # 10 s: a step that broke down in an unforeseen way is taken again some 60 times in its 10 minutes.
 DOWNLOAD_RESTART_SECONDS = 10.0
 DOWNLOAD_STEPS_EACH = 2
+# 5 s: a claim takes milliseconds; the order's place is held meanwhile.
+CLAIM_SECONDS_MAX = 5.0
 # 1, 2 s: the waits before the second and third attempt to cancel; the job's owner waits as long.
 CANCEL_WAITS_SECONDS = (1.0, 2.0)
 # 60 s: a provider that asks to be left alone for longer is asked again all the same; a job's paid
@@ -140,7 +150,37 @@ class JobCalls:
             await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, bug))
         else:
             place.told(None)
+            if await self._is_surely_anothers(job, operation_id):
+                taken = RecordSubmissionFault(clock(), attempt, operation_taken())
+                await self.tell(job.job_id, taken)
+                return
             await self.tell(job.job_id, RecordSubmission(clock(), attempt, operation_id))
+
+    async def _is_surely_anothers(self, job: Job, operation_id: str) -> bool:
+        """Claim an operation as soon as it is known; a store that is away holds nothing up."""
+        try:
+            async with asyncio.timeout(CLAIM_SECONDS_MAX):
+                return await self._is_anothers(job, operation_id)
+        except (StorageError, TimeoutError) as error:
+            log.warning("operation_not_claimed", job_id=job.job_id, error=repr(error))
+            return False
+
+    async def _is_anothers(self, job: Job, operation_id: str) -> bool:
+        """Claim an operation for a job; say whether another job has done so before.
+
+        Source: decision 0033.
+        """
+        key = operation_key(job.provider, operation_id)
+        owner = await self._outside.store.claimed(key, job.job_id)
+        if owner != job.job_id:
+            log.error("operation_taken", job_id=job.job_id, provider=job.provider, owner=owner)
+        return owner != job.job_id
+
+    async def _claim(self, job: Job) -> None:
+        """Make sure that a job's operation is its own before its file is looked at."""
+        assert job.operation_id is not None, "a job is downloaded once it was submitted"
+        if await self._is_anothers(job, job.operation_id):
+            raise MediaFailure(submission_unknown(operation_taken()))
 
     async def poll(self, job: Job, place: Place) -> float:
         """Ask how the work is going; a poll that brings no answer is asked again.
@@ -198,6 +238,7 @@ class JobCalls:
                 object_key=object_key(job.account_id, job.operation_id),
                 settings=self._outside.settings,
                 places=self._outside.downloads,
+                claim=partial(self._claim, job),
                 renew=partial(self._fresh_source, job) if renewable else None,
             )
         except MediaFailure as error:

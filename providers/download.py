@@ -35,7 +35,13 @@ _LASTING: frozenset[str] = frozenset({"quota", "permission", "conflict"})
 Sleep = Callable[[float], Awaitable[None]]
 # Asks the provider for a fresh link; None where it has none to give.
 Renew = Callable[[], Awaitable[str | None]]
+# Returns if the file is the asker's; raises MediaFailure if it is another's.
+Claim = Callable[[], Awaitable[None]]
 log = logger(__name__)
+
+
+async def _unclaimed() -> None:
+    """Let a file be anybody's."""
 
 
 class MediaFailure(Exception):  # noqa: N818  a failure is the domain's word for how a job ends
@@ -70,6 +76,7 @@ async def download_video(
     object_key: str,
     settings: Settings,
     places: asyncio.Semaphore,
+    claim: Claim = _unclaimed,
     renew: Renew | None = None,
     sleep: Sleep = asyncio.sleep,
     size_bytes_max: int = FILE_BYTES_MAX,
@@ -84,7 +91,7 @@ async def download_video(
     Source: S0-54 to S0-65, C16, C17, I21.
     """
     link = _Link(provider, source, renew)
-    download = _Download(link, store, object_key, size_bytes_max)
+    download = _Download(link, store, object_key, size_bytes_max, claim)
     for attempt in range(1, settings.download_attempts_max + 1):
         if attempt > 1:
             await sleep(FIRST_WAIT_SECONDS * 2 ** (attempt - 2))
@@ -150,9 +157,11 @@ class _Download:
     store: MediaStore
     object_key: str
     size_bytes_max: int
+    claim: Claim
 
     async def stored_media(self) -> StoredMedia:
-        """1. Look whether it is stored, 2. fetch and check it, 3. store it."""
+        """1. Look whether it is stored, 2. fetch and check it, 3. store it; if it is ours at all."""
+        await self.claim()
         async with _temporary_file() as file:
             received = await self._held(file)  # 1.
             outcome = "already_stored"

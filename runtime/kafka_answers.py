@@ -22,12 +22,20 @@ ANSWER_SECONDS_MAX = 5.0
 _HELD_BY_THE_BROKER = (JoinGroupRequest, SyncGroupRequest)
 
 
-def expect_answers(client: Any, seconds_max: float = ANSWER_SECONDS_MAX) -> None:  # noqa: ANN401  aiokafka has no types
+def expect_answers(
+    client: Any,  # noqa: ANN401  aiokafka has no types
+    *,
+    joins_groups: bool = True,
+    seconds_max: float = ANSWER_SECONDS_MAX,
+) -> None:
     """Have a client of aiokafka close its connections to a broker whose answer is late.
 
     Guarantee: the caller sees RequestTimedOutError, which aiokafka repeats where that is safe: a
     producer's records carry sequence numbers, by which the broker drops what it has already.
     """
+    if not joins_groups:
+        # Its questions for metadata, which do not go through `send`.
+        client._request_timeout_ms = int(seconds_max * 1000)  # noqa: SLF001  aiokafka has one limit for all
     send = client.send
 
     async def bounded(node_id: Any, request: Any, *, group: Any = ConnectionGroup.DEFAULT) -> Any:  # noqa: ANN401  passed through

@@ -26,6 +26,11 @@ def object_key(account_id: str, operation_id: str) -> str:
     return checked_key(f"{account_id}/videos/{readable}-{digest}.mp4")
 
 
+def operation_key(provider: str, operation_id: str) -> str:
+    """Name the record of whose work an operation is; no account's file has such a name."""
+    return checked_key(f"operations/{provider}/{sha256(operation_id.encode()).hexdigest()}")
+
+
 def checked_key(object_key: str) -> str:
     """Give the key back if it names a file inside the store.
 

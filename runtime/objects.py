@@ -14,7 +14,7 @@ from secrets import token_hex
 from typing import BinaryIO, Literal, Protocol, Self
 from urllib.parse import unquote
 
-from runtime.object_keys import checked_key, object_key
+from runtime.object_keys import checked_key, object_key, operation_key
 from runtime.settings import Settings
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "checked_key",
     "object_key",
     "open_media_store",
+    "operation_key",
 ]
 
 # S0-62: a year; a stored file never changes. Whatever serves a file says so.
@@ -78,6 +79,14 @@ class MediaStore(Protocol):
         Raises: StorageError; `conflict` if the key holds other content.
         Guarantee: never overwrites; a key that holds this content already is a success (S0-63);
         once it returns, the file outlives a crash of the machine.
+        """
+        ...
+
+    async def claimed(self, object_key: str, owner: str) -> str:
+        """Write down an owner under a key that has none, and give the one that it has.
+
+        Raises: StorageError.
+        Guarantee: of claims at the same time one wins, and all are told which; repeatable.
         """
         ...
 
@@ -151,6 +160,14 @@ class FileMediaStore:
         except OSError as error:
             raise StorageError.of(error) from error
 
+    async def claimed(self, object_key: str, owner: str) -> str:
+        """Write down an owner under a key that has none, and give the one that it has."""
+        target = self.path(object_key)
+        try:
+            return await asyncio.to_thread(self._claimed, target, owner)
+        except OSError as error:
+            raise StorageError.of(error) from error
+
     async def size_bytes(self, object_key: str) -> int | None:
         """Give the size of a stored file; None if there is none."""
         path = self.path(object_key)
@@ -173,6 +190,18 @@ class FileMediaStore:
 
     async def close(self) -> None:
         """Do nothing: no file stays open between calls."""
+
+    def _claimed(self, target: Path, owner: str) -> str:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+        aside = target.parent / f".{token_hex(16)}.part"
+        try:
+            if not target.exists():
+                aside.touch(mode=_FILE_MODE)
+                aside.write_text(owner)
+                _linked(aside, target)
+            return target.read_text()
+        finally:
+            aside.unlink(missing_ok=True)
 
     def _put(self, target: Path, source: Path, sha256: str) -> None:
         """1. Write aside in the same folder, 2. link into place, 3. have the disk keep it."""

@@ -78,6 +78,24 @@ class S3MediaStore:
         except OSError as error:
             raise StorageError.of(error) from error
 
+    async def claimed(self, object_key: str, owner: str) -> str:
+        """Write down an owner under a key that has none, and give the one that it has."""
+        name = self._name(object_key)
+        encryption = self._properties("").get("ServerSideEncryption")
+        encrypted = {"ServerSideEncryption": encryption} if encryption else {}
+        async with s3_call(ANSWER_SECONDS_MAX):
+            client = await self._connection.client()
+            try:
+                await client.put_object(
+                    **self._at(name), **encrypted, Body=owner.encode(), IfNoneMatch="*"
+                )
+            except ClientError as error:
+                if error_kind(error) not in _OVERTAKEN:
+                    raise
+            body = (await client.get_object(**self._at(name)))["Body"]
+            held: bytes = await body.read()
+        return held.decode()
+
     async def size_bytes(self, object_key: str) -> int | None:
         """Give the size of a stored file; None if there is none."""
         name = self._name(object_key)

@@ -68,7 +68,7 @@ class FencedProducer:
         Raises: TimeoutError after 30 s; aiokafka's KafkaError.
         """
         if isinstance(self._producer, AIOKafkaProducer):
-            expect_answers(self._producer.client)
+            expect_answers(self._producer.client, joins_groups=False)
         async with asyncio.timeout(OPEN_TIMEOUT_SECONDS):
             await self._producer.start()
 

@@ -15,6 +15,7 @@ from runtime.objects import (
     StorageError,
     checked_key,
     object_key,
+    operation_key,
 )
 from tests.runtime.media_stores import CONTENT, KEY, put, read
 
@@ -165,3 +166,14 @@ def test_no_two_operations_share_a_file(one, other):
     keys = {object_key("ada", name) for name in (one, other)}
     assert len(keys) == len({one, other})
     assert all(key.startswith("ada/videos/") and key.count("/") == 2 for key in keys)
+
+
+async def test_of_claims_at_the_same_time_one_wins_and_all_are_told_which(store):
+    """torture.md row 23; decision 0033."""
+    key = operation_key("google", "models/veo/operations/1")
+    owners = [f"job-{n}" for n in range(8)]
+    told = await asyncio.gather(*(store.claimed(key, owner) for owner in owners))
+    assert len(set(told)) == 1
+    assert told[0] in owners
+    assert await store.claimed(key, "late") == told[0]
+    assert await store.claimed(operation_key("fal", "models/veo/operations/1"), "late") == "late"

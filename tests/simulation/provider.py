@@ -100,6 +100,16 @@ CAPABILITIES = Capabilities(
 )
 
 
+class SimulatedStore:
+    """What the simulation asks of a media store: whose an operation is, told at once."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    async def claimed(self, object_key: str, owner: str) -> str:
+        return self._owners.setdefault(object_key, owner)
+
+
 class SimulatedProvider:
     """The provider as every worker reaches it."""
 
@@ -144,6 +154,7 @@ class SimulatedProvider:
 
     async def fetch_video(self, _: object, __: object, **about: Any) -> StoredMedia:
         """Stand in for providers.download: fetch, check and store a finished video."""
+        await about["claim"]()
         seconds = self._random.random() * 4
         media = await self._network.ask(
             self._store, about["source"], about["object_key"], seconds=seconds

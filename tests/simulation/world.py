@@ -27,7 +27,7 @@ from tests.simulation.kafka_clients import MemoryConsumer, MemoryProducer
 from tests.simulation.network import Network
 from tests.simulation.oracle import Oracle
 from tests.simulation.plan import Plan
-from tests.simulation.provider import SimulatedProvider
+from tests.simulation.provider import SimulatedProvider, SimulatedStore
 from tests.simulation.virtual_loop import Process, VirtualLoop
 from tests.simulation.workers import Group, Worker
 
@@ -93,6 +93,7 @@ class World:
         self.prompts: dict[str, str] = {}
         self.settings = SETTINGS[plan.partition_count]
         outer = Network(self.loop, self._random("outside"), 0.3)
+        self.store = SimulatedStore()
         self.provider = SimulatedProvider(
             outer, self._random("provider"), self.oracle, plan.provider_faults
         )
@@ -151,7 +152,7 @@ class World:
         provider = self.provider
         opened = Outside.open(
             {provider.name: provider},
-            cast("MediaStore", None),  # the simulated fetch needs no store
+            cast("MediaStore", self.store),  # its files are the simulated provider's matter
             self.settings,
         )
         clock = self._skewed_clock(worker)
