@@ -2,14 +2,45 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
+# Where there is one, a clock that counts the time a machine was suspended, too (Linux).
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def steady_seconds() -> float:
+    """Give a count of seconds that goes on through a suspension, and that no clock jump moves."""
+    return time.clock_gettime(_STEADY)
+
+
+class SteadyClock:
+    """The time of day as it was when this was made, moved on by seconds that never jump.
+
+    Deadlines and lifetimes are differences of such times: a clock that an operator or NTP puts
+    forward or back by an hour ends no job early and none late. A process learns of the new time
+    when it starts next.
+    """
+
+    def __init__(
+        self,
+        now: Clock = lambda: datetime.now(UTC),
+        seconds: Callable[[], float] = steady_seconds,
+    ) -> None:
+        self._began_at = now()
+        self._began_seconds = seconds()
+        self._seconds = seconds
+
+    def __call__(self) -> datetime:
+        return self._began_at + timedelta(seconds=self._seconds() - self._began_seconds)
+
+
+_clock = SteadyClock()
 
 
 def utc_now() -> datetime:
-    """Give the time of day, UTC."""
-    return datetime.now(UTC)
+    """Give the time of day, UTC, which never jumps while this process runs."""
+    return _clock()
 
 
 def monotonic_seconds() -> float:

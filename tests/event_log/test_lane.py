@@ -2,17 +2,19 @@
 
 import json
 from collections import Counter
+from typing import NoReturn
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from processors.ledger import LedgerProgram
-from runtime.event_log.fenced_producer import OutgoingRecord
+from runtime.event_log.fenced_producer import COMMIT_TIMEOUT_SECONDS, OutgoingRecord
 from runtime.event_log.lane import Lane
 from runtime.event_log.program import InputRecord, LaneClosedError
 from runtime.event_log.state_reader import POSITIONS_KEY, StateError
 from runtime.settings import Settings
+from runtime.topics import ensure_topics
 from schemas.codec import Record, decode
 from tests.event_log.feeding import (
     PARTITION,
@@ -181,6 +183,48 @@ async def test_a_rule_that_raises_sets_its_record_aside_and_harms_no_neighbour_I
     (letter,) = await read(settings, "requests.dead-letter")
     assert dict(letter.headers)["dead_letter_reason"] == b"processing_failed"
     assert await event_types(settings) == ["CreditsGranted"]
+
+
+async def test_without_its_dead_letter_topic_a_partition_stops_and_drops_nothing(
+    settings: Settings,
+) -> None:
+    """torture.md row 18: the worker ends and says why; the next one goes on once it is back."""
+    await publish(settings, "requests", [grant(), Record(b"alice", b"", ()), generation()])
+    records = await inputs(settings, "requests")
+    gone = f"{settings.namespace}requests.dead-letter"
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([gone])
+    finally:
+        await admin.close()
+    said: list[str] = []
+
+    def note(reason: str) -> NoReturn:
+        said.append(reason)
+        raise_died(reason)
+
+    stopped = Lane(LedgerProgram(settings), PARTITION, settings, note)
+    await stopped.open()
+    for record in records:
+        await stopped.put(record)
+
+    async def over() -> bool:
+        return bool(said)
+
+    await eventually(over, "the worker ends", seconds=COMMIT_TIMEOUT_SECONDS * 2)
+    assert f"partition {PARTITION}" in said[0]
+    with pytest.raises(DiedError):
+        await stopped.close()
+    assert "CreditsReserved" not in await event_types(settings)
+    await ensure_topics(settings)
+    resumed = ledger_lane(settings)
+    await resumed.open()
+    await feed(resumed, await inputs(settings, "requests"))
+    await resumed.close()
+    (letter,) = await read(settings, "requests.dead-letter")
+    assert dict(letter.headers)["dead_letter_reason"] == b"empty_value"
+    assert await event_types(settings) == ["CreditsGranted", "CreditsReserved"]
 
 
 async def test_positions_beyond_the_end_of_a_topic_are_refused(settings: Settings) -> None:

@@ -130,6 +130,16 @@ def raise_died(reason: str) -> NoReturn:
     raise DiedError(reason)
 
 
+class ClaimsInMemory:
+    """A media store for jobs that never get to a download: whose an operation is, and no file."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    async def claimed(self, object_key: str, owner: str) -> str:
+        return self._owners.setdefault(object_key, owner)
+
+
 class MemoryLane:
     """One lane whose transactions always commit at once."""
 

@@ -5,18 +5,21 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import cast
 from uuid import UUID
 
 import pytest
 
 from domain.failures import ProviderFault
 from providers.protocol import ProviderError, Refused, Running
+from runtime.objects import MediaStore
 from runtime.settings import Settings
 from schemas.generation import GenerationFailed
 from schemas.ledger import CreditsReserved
 from tests.processors.memory_lane import (
     ORDERS_MAX,
     START,
+    ClaimsInMemory,
     MemoryLane,
     ScriptedProvider,
     cancellation,
@@ -85,9 +88,15 @@ def order(number: int, account_id: str, at: datetime) -> CreditsReserved:
     return job.model_copy(update={"account_id": account_id})
 
 
+def lane_of(tmp_path, provider, settings: Settings | None = None) -> MemoryLane:
+    # A store in a folder works in threads, whose end virtual time does not wait for.
+    store = cast("MediaStore", ClaimsInMemory())
+    return MemoryLane(tmp_path, provider, virtual_clock, store=store, settings=settings)
+
+
 async def through(tmp_path, down: tuple[float, float]) -> Told:
     provider = TimedProvider(down)
-    lane = MemoryLane(tmp_path, provider, virtual_clock)
+    lane = lane_of(tmp_path, provider)
     lane.runner.opened()
     for number in range(ORDERS):
         lane.receive(order(number, f"account-{number % 10}", virtual_clock()))
@@ -158,7 +167,7 @@ def test_the_return_is_a_ramp_and_no_burst(outage):
 async def flood(tmp_path, orders: int) -> float:
     """Give the wait of another account's order behind a flood."""
     provider = TimedProvider()
-    lane = MemoryLane(tmp_path, provider, virtual_clock)
+    lane = lane_of(tmp_path, provider)
     lane.runner.opened()
     for number in range(orders):
         lane.receive(order(number, "flood", virtual_clock()))
@@ -196,7 +205,7 @@ async def busy(tmp_path) -> tuple[Counter[str], int, int]:
     provider = BusyProvider()
     # Never opened: it is the budget alone that holds here.
     settings = Settings(object_store_url=f"file://{tmp_path}", breaker_failures_max=1000)
-    lane = MemoryLane(tmp_path, provider, virtual_clock, settings=settings)
+    lane = lane_of(tmp_path, provider, settings)
     lane.runner.opened()
     for number in range(100):
         lane.receive(order(number, "alice", virtual_clock()))
@@ -221,7 +230,7 @@ def test_retries_are_a_fifth_of_the_orders_and_none_waits_beyond_its_jobs_deadli
 
 async def waiting_at_the_deadline(tmp_path) -> MemoryLane:
     provider = TimedProvider((0, 10_000))
-    lane = MemoryLane(tmp_path, provider, virtual_clock)
+    lane = lane_of(tmp_path, provider)
     lane.runner.opened()
     for number in range(10):
         lane.receive(order(number, "alice", virtual_clock()))
@@ -242,7 +251,7 @@ def test_a_job_waits_for_its_provider_until_its_deadline_and_no_longer(tmp_path)
 async def cancelled_while_open(tmp_path) -> list[str]:
     provider = TimedProvider((5.0, 10_000))
     provider.can_cancel = True
-    lane = MemoryLane(tmp_path, provider, virtual_clock)
+    lane = lane_of(tmp_path, provider)
     lane.runner.opened()
     for number in range(6):
         lane.receive(order(number, "alice", virtual_clock()))

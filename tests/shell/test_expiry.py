@@ -160,3 +160,14 @@ async def test_a_key_seen_several_times_is_forgotten_and_then_gone(count):
             expiry.committed({"key/alice/1": ending(AT)}, ())
         await until_forgotten(lane, 1)
     assert set(forgotten(lane)) == {"key/alice/1"}
+
+
+async def test_a_worker_whose_clock_is_almost_an_hour_ahead_forgets_no_key_early():
+    """torture.md row 12: a key's time comes from the ingress, the sweep's from another machine."""
+    lane = FakeLane()
+    lane.states.load("key/alice/1", ending(AT))
+    ahead = Expiry(lane, clock=lambda: AT - TICK + MARGIN, sweep_seconds=SWEEP_SECONDS)
+    ahead.opened()
+    await some_sweeps()
+    await ahead.close()
+    assert lane.asked == []
