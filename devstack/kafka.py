@@ -66,8 +66,9 @@ SETTINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Proxied:
-    """Where clients are told to find the broker, and where it finds itself: it writes the markers
-    of transactions as its own client.
+    """Where clients are told to find the broker, and where it finds itself.
+
+    It writes the markers of transactions as its own client, past any proxy.
     """
 
     advertised_port: int

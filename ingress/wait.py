@@ -30,7 +30,8 @@ class Barrier:
     async def requests_applied(self, account_id: str) -> None:
         """Wait until everything that is on the log now of an account's requests is applied.
 
-        Raises: ReadModelBehind after 2 s, or once the call's time is over; BrokerUnavailable; DatabaseUnavailable.
+        Raises: ReadModelBehind after 2 s, or once the call's time is over;
+        BrokerUnavailable; DatabaseUnavailable.
         """
         give_up_at = monotonic_seconds() + within_call(WAIT_SECONDS_MAX)
         partition = partition_of(account_id, self._partition_count)

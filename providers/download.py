@@ -160,7 +160,7 @@ class _Download:
     claim: Claim
 
     async def stored_media(self) -> StoredMedia:
-        """1. Look whether it is stored, 2. fetch and check it, 3. store it; if it is ours at all."""
+        """Once the claim stands: 1. look whether it is stored, 2. fetch and check it, 3. store it."""
         await self.claim()
         async with _temporary_file() as file:
             received = await self._held(file)  # 1.

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 import httpx
@@ -137,8 +138,9 @@ class CellRun:
             _until(lambda: all(self._linked.ready().values()), give_up_at, "everything is ready")
             for key in self._keys:
                 job_ids: list[str] = []
-                _until(lambda k=key, i=job_ids: _accepted(client, k, i), give_up_at, "accepted")
-                _until(lambda i=job_ids: self._ended(client, i[0]), give_up_at, "a job ends")
+                accepted = partial(_accepted, client, key, job_ids)
+                _until(accepted, give_up_at, "a repeat is accepted")
+                _until(partial(self._ended, client, job_ids[0]), give_up_at, "a job ends")
 
     def _ended(self, client: httpx.Client, job_id: str) -> bool:
         try:

@@ -205,4 +205,3 @@ class Proxy:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
-

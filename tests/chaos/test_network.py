@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -68,7 +68,9 @@ def without_postgres(toxic: Toxic) -> Cell:
 
 def without_provider(toxic: Toxic) -> Cell:
     ends = UNKNOWN | {"PROVIDER_UNAVAILABLE", "DOWNLOAD_FAILED"}
-    return Cell("provider", toxic, "answers as ever, jobs wait or are refunded", WELL, failures=ends)
+    return Cell(
+        "provider", toxic, "answers as ever, jobs wait or are refunded", WELL, failures=ends
+    )
 
 
 CELLS: Sequence[Cell] = (
