@@ -160,7 +160,7 @@ class _Download:
     claim: Claim
 
     async def stored_media(self) -> StoredMedia:
-        """Once the claim stands: 1. look whether it is stored, 2. fetch and check it, 3. store it."""
+        """Once it is ours: 1. look whether it is stored, 2. fetch and check it, 3. store it."""
         await self.claim()
         async with _temporary_file() as file:
             received = await self._held(file)  # 1.

@@ -1,6 +1,7 @@
 """Each of seven toxics on each of four links: what is seen while it lasts, and after.
 
-`make test` plays every cell with a few jobs; TAPE_TORTURE_NETWORK_SECONDS and _JOBS make it longer.
+`make test` plays every cell with a few jobs; `make torture` holds each for longer, as do
+TAPE_TORTURE_NETWORK_SECONDS and TAPE_TORTURE_NETWORK_JOBS; TAPE_TORTURE_NETWORK_LINKS chooses.
 """
 
 import os
@@ -23,8 +24,9 @@ from tests.chaos.proxy import (
 from tests.running import RunningSystem
 from tests.waiting import eventually
 
-HOLD_SECONDS = float(os.environ.get("TAPE_TORTURE_NETWORK_SECONDS", "1"))
-JOBS = int(os.environ.get("TAPE_TORTURE_NETWORK_JOBS", "2"))
+FULL = os.environ.get("TAPE_TORTURE_SIZE") == "full"
+HOLD_SECONDS = float(os.environ.get("TAPE_TORTURE_NETWORK_SECONDS", "20" if FULL else "1"))
+JOBS = int(os.environ.get("TAPE_TORTURE_NETWORK_JOBS", "5" if FULL else "2"))
 CHOSEN = os.environ.get("TAPE_TORTURE_NETWORK_LINKS", ",".join(LINKS)).split(",")
 # Shorter than by default (10 s; 60 s; 2 s here; 60 s), and as many jobs as a cell orders.
 SETTINGS = {
