@@ -94,7 +94,10 @@ class CellRun:
         client = self._linked.client(self._customer.api_key, PATIENCE_SECONDS)
         with client:
             # 1. The first call has the key looked up, which the ingress remembers.
-            first = post(client, self._key()).json()["id"]
+            job_ids: list[str] = []
+            ordered = partial(_accepted, client, self._key(), job_ids)
+            _until(ordered, time.monotonic() + RECOVERY_SECONDS_MAX, "an order before the fault")
+            first = job_ids[0]
             with self._linked.spoiled(cell.link, cell.toxic):  # 2.
                 over_at = time.monotonic() + self._hold_seconds
                 while time.monotonic() < over_at or len(self._keys) <= self._jobs:
