@@ -31,7 +31,7 @@ CHOSEN = os.environ.get("TAPE_TORTURE_NETWORK_LINKS", ",".join(LINKS)).split(","
 # Shorter than by default (10 s; 60 s; 2 s here; 60 s), and as many jobs as a cell orders.
 SETTINGS = {
     "TAPEWORKS_SESSION_TIMEOUT_SECONDS": "6",
-    "TAPEWORKS_SUBMIT_TIMEOUT_SECONDS": "3",
+    "TAPEWORKS_SUBMIT_TIMEOUT_SECONDS": "10",
     "TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5",
     "TAPEWORKS_BREAKER_OPEN_SECONDS": "2",
     "TAPEWORKS_ACTIVE_JOBS_MAX": "1000",
