@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -495,15 +494,3 @@ async def test_a_download_of_another_jobs_operation_never_begins(lane, provider,
 
 async def never_surely(*_: object) -> bool:
     return False
-
-
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="a job's deadline is the ingress's time, held against the worker's: hosts' clocks must "
-    "agree (docs/operations.md); torture.md row 12 wants 20 min to do no harm",
-)
-async def test_a_worker_whose_clock_is_20_minutes_ahead_ends_no_job_early(lane, clock):
-    """torture.md row 12."""
-    lane.receive(reserved(at=clock() - timedelta(minutes=20)))
-    await lane.until("GenerationSubmitted")
