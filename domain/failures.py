@@ -214,9 +214,18 @@ def never_mended(trouble: Trouble, age: timedelta) -> Failure:
 
 def poll_trouble(fault: ProviderFault) -> Trouble:
     """Say what a poll that is to be repeated ran into."""
+    return _trouble(fault, "poll")
+
+
+def refusal_trouble(fault: ProviderFault) -> Trouble:
+    """Say why an order that is to be repeated was turned away."""
+    return _trouble(fault, "submit")
+
+
+def _trouble(fault: ProviderFault, phase: Phase) -> Trouble:
     return Trouble(
         category=provider_fault(fault).category,
-        phase="poll",
+        phase=phase,
         reason=fault.lacks or "unavailable",
         message=fault.message,
         status=fault.status,

@@ -18,6 +18,7 @@ from domain.failures import (
     operation_taken,
     out_of_reach,
     poll_trouble,
+    refusal_trouble,
     submission_unknown,
     system_trouble,
 )
@@ -102,11 +103,11 @@ class JobCalls:
     def __init__(self, lane: LaneHandle, outside: Outside) -> None:
         self._lane = lane
         self._outside = outside
-        # What the last poll of a job ran into; gone with the first that is answered.
+        # What the last order or poll of a job ran into; gone with the first that is answered.
         self._met: dict[str, Trouble] = {}
 
     def met(self, job: Job) -> Trouble | None:
-        """Give what stands in a job's way: an order held back, or what its last poll ran into."""
+        """Give what stands in a job's way: its provider's breaker, or what its last call met."""
         gate = self._outside.gates[job.provider]
         if job.status == "pending" and gate.breaker.state != "closed":
             return out_of_reach(job.provider)
@@ -140,6 +141,8 @@ class JobCalls:
             operation_id = await provider.submit(submission)
         except ProviderError as error:
             place.told(error.fault)
+            # If its turn to be ordered again does not come in time, this is the reason.
+            self._met[job.job_id] = refusal_trouble(error.fault)
             away = timedelta(seconds=error.retry_after_seconds or 0.0)
             fault = RecordSubmissionFault(clock(), attempt, error.fault, away)
             await self.tell(job.job_id, fault)
@@ -150,6 +153,7 @@ class JobCalls:
             await self.tell(job.job_id, RecordSubmissionFault(clock(), attempt, bug))
         else:
             place.told(None)
+            self._met.pop(job.job_id, None)
             if await self._is_surely_anothers(job, operation_id):
                 taken = RecordSubmissionFault(clock(), attempt, operation_taken())
                 await self.tell(job.job_id, taken)

@@ -223,7 +223,8 @@ async def busy(tmp_path) -> tuple[Counter[str], int, int]:
 def test_retries_are_a_fifth_of_the_orders_and_none_waits_beyond_its_jobs_deadline(tmp_path):
     """Torture row 29: 100 jobs with 3 attempts each would make 300 calls within seconds."""
     codes, within_a_minute, in_all = run_virtually(busy(tmp_path))
-    assert codes.total() == 100
+    # Those whose turn did not come again, too, fail by what turned them away, not by their time.
+    assert codes == {"PROVIDER_UNAVAILABLE": 100}
     assert within_a_minute <= 100 + 10 + 0.2 * 100 + 0.1 * 70
     assert in_all <= 100 + 10 + 0.2 * 100 + 0.1 * 970
 
