@@ -1,0 +1,118 @@
+"""The whole system under every fault of torture.md that this machine can make: a row for each.
+
+`make test` runs each fault small, `make torture` at full size. Sizes, faults and seed are
+variables; a run that fails prints the command that repeats its schedule.
+"""
+
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from tests.chaos.fault import Fault, Size
+from tests.chaos.faults import FAULTS
+from tests.chaos.following import Following
+from tests.chaos.load import Plan, accounts_of_every_partition
+from tests.chaos.play import Run
+from tests.chaos.table import Row, table
+from tests.running import running_system
+
+FULL = os.environ.get("TAPE_TORTURE_SIZE", "small") == "full"
+CHOSEN = os.environ.get("TAPE_TORTURE_FAULTS", "")
+SEED = int(os.environ.get("TAPE_TORTURE_SEED", "20261121"))
+STRIKES = os.environ.get("TAPE_TORTURE_STRIKES", "")
+JOBS = os.environ.get("TAPE_TORTURE_JOBS", "")
+HOLD_SECONDS = os.environ.get("TAPE_TORTURE_HOLD_SECONDS", "")
+JOBS_PER_SECOND = float(os.environ.get("TAPE_TORTURE_JOBS_PER_SECOND", "4"))
+ACCOUNTS = int(os.environ.get("TAPE_TORTURE_ACCOUNTS", "24"))
+DEADLINE_SECONDS = float(os.environ.get("TAPE_TORTURE_DEADLINE_SECONDS", "60"))
+NAMES = [fault.name for fault in FAULTS]
+# Shorter than by default (2 s here, 10 s, 15 min, 60 s, 60 s), so that what waits for them is over
+# in seconds.
+SHORTENED = {
+    "TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5",
+    "TAPEWORKS_SESSION_TIMEOUT_SECONDS": "6",
+    "TAPEWORKS_GENERATION_TIMEOUT_SECONDS": str(DEADLINE_SECONDS),
+    "TAPEWORKS_SUBMIT_TIMEOUT_SECONDS": "5",
+    "TAPEWORKS_BREAKER_OPEN_SECONDS": "3",
+}
+# One account of a run buys more at once than a customer may.
+WIDENED = {"TAPEWORKS_ACTIVE_JOBS_MAX": "1000"}
+ARGUMENTS = (
+    *("--workers", "ledger=2,generation=2,projections=2"),
+    *("--generation-seconds", "1", "--plain-videos"),
+)
+
+
+def chosen() -> list[Fault]:
+    wanted = CHOSEN.split(",") if CHOSEN else NAMES
+    unknown = sorted(set(wanted) - set(NAMES))
+    assert not unknown, f"TAPE_TORTURE_FAULTS: no fault {unknown}; there are {', '.join(NAMES)}"
+    return [fault for fault in FAULTS if fault.name in wanted]
+
+
+def size_of(fault: Fault) -> Size:
+    size = fault.full if FULL else fault.small
+    if STRIKES:
+        size = replace(size, strikes=int(STRIKES))
+    if JOBS:
+        size = replace(size, jobs=int(JOBS))
+    if HOLD_SECONDS:
+        size = replace(size, hold_seconds=float(HOLD_SECONDS))
+    return size
+
+
+def replay_command(fault: Fault) -> str:
+    """Give the command that repeats a run's schedule: its arrivals, its victims, its pauses."""
+    set_here = {name: text for name, text in os.environ.items() if name.startswith("TAPE_TORTURE_")}
+    set_here |= {"TAPE_TORTURE_FAULTS": fault.name, "TAPE_TORTURE_SEED": str(SEED)}
+    words = [f"{name}={text}" for name, text in sorted(set_here.items())]
+    return " ".join([*words, "python -m pytest -s tests/chaos"])
+
+
+class Stage:
+    """What the rows of one session share."""
+
+    def __init__(self, system, folder) -> None:
+        self.system = system
+        self.folder = folder
+        self.customers = accounts_of_every_partition(system, f"torture-{SEED}", ACCOUNTS)
+        self.following = Following(system, folder / "follow.txt")
+        self.rows: list[Row] = []
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("torture")
+    with running_system(folder / "tape", *ARGUMENTS, extra={**SHORTENED, **WIDENED}) as system:
+        made = Stage(system, folder)
+        try:
+            yield made
+        finally:
+            if any(row.wrong for row in made.rows):
+                shutil.copytree(folder / "tape" / "logs", folder / "logs")
+            made.following.end()
+        print(f"\nseed {SEED}; records of what was done and seen: {folder}\n{table(made.rows)}")  # noqa: T201  what a run is for
+
+
+@pytest.mark.timeout(14_400)
+@pytest.mark.parametrize("fault", chosen(), ids=lambda fault: fault.name)
+async def test_nothing_is_lost_doubled_or_stuck_under(stage, fault):
+    """I05, I06, I07, I11, I19; torture.md section 1, and of section 2 the row of each fault."""
+    size = size_of(fault)
+    plan = Plan(
+        name=f"{fault.name}-{len(stage.rows)}",
+        seed=SEED,
+        jobs=size.jobs,
+        jobs_per_second=JOBS_PER_SECOND,
+        job_seconds_max=DEADLINE_SECONDS + 120,
+    )
+    run = Run(stage.system, stage.customers, stage.folder, fault=fault, size=size, plan=plan)
+    row = await run.played(stage.following)
+    stage.rows.append(row)
+    print(f"\n{table([row])}", flush=True)  # noqa: T201  a long run says how far it is
+    assert stage.following.rounds_said, "somebody looked while it ran"
+    assert not row.wrong, "\n".join(
+        [*row.wrong[:50], f"{len(row.wrong)} in all; seed {SEED}; replay: {replay_command(fault)}"]
+    )
