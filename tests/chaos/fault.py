@@ -28,6 +28,8 @@ class Fault:
 
     `strike` does it once and returns when the system has recovered, as the arena measured it. Each
     of `targets` is struck by a task of its own, beside the others. `row`: of torture.md.
+    Units: `recovery_seconds_max` bounds the 99th percentile, where torture.md or an issue does;
+    `seconds_max` bounds the whole run.
     """
 
     name: str
@@ -36,6 +38,5 @@ class Fault:
     small: Size
     full: Size
     targets: tuple[str, ...] = ("",)
-    # A run that lasts this much longer than planned is given up.
+    recovery_seconds_max: float | None = None
     seconds_max: float = 7200.0
-    needs_small_disk: bool = False

@@ -17,6 +17,7 @@ class Following:
 
     def __init__(self, system: RunningSystem, path: Path) -> None:
         self._path = path
+        self._told = 0
         # A broker that a row keeps away for longer ends nothing: it gives up after 10 minutes.
         with path.open("wb") as output:
             self._process = subprocess.Popen(
@@ -34,9 +35,11 @@ class Following:
         return len(_ROUND.findall(self._text()))
 
     def wrong(self) -> list[str]:
-        """Give everything it found wrong so far, and how it ended if it did."""
-        lines = self._text().splitlines()
-        found = [line for line in lines if re.search(r"\bwrong\b", line) and "holds" not in line]
+        """Give what it found wrong since the last call, and how it ended if it did."""
+        text = self._text()
+        lines = text[self._told :].splitlines()
+        self._told = len(text)
+        found = [line for line in lines if re.search(r" wrong \w+: ", line)]
         if self._process.poll() is not None:
             found.append(f"verify --follow ended with {self._process.returncode}: {lines[-5:]}")
         return found

@@ -32,9 +32,9 @@ _OLD_ROWS = _ROWS + " WHERE created_at <= $1"
 
 
 async def repeat_requests(arena: Arena, _: str, *, times: int) -> None:
-    """Publish requests again as another ingress would, until each stands so many times.
+    """Publish requests again, as an ingress does for a client that repeats, so many times in all.
 
-    Same key, same job, same body, and an id of its own, as each record of the log has one.
+    Same key and same body; the job and the event have ids of their own, as with each POST.
     """
     settings = arena.system.settings
     records = [
@@ -60,11 +60,13 @@ async def repeat_requests(arena: Arena, _: str, *, times: int) -> None:
 async def _sent_again(
     arena: Arena, producer: AIOKafkaProducer, record: ConsumerRecord
 ) -> "asyncio.Future[object]":
-    event_id = str(UUID(int=arena.dice.getrandbits(128), version=4))
-    headers = {**dict(record.headers), "ce_id": event_id.encode()}
+    headers = dict(record.headers)
+    job_id, event_id = (str(UUID(int=arena.dice.getrandbits(128), version=4)) for _ in range(2))
+    value = record.value.replace(headers["ce_subject"], job_id.encode())
+    headers |= {"ce_id": event_id.encode(), "ce_subject": job_id.encode()}
     return await producer.send(
         record.topic,
-        record.value,
+        value,
         key=record.key,
         partition=record.partition,
         headers=list(headers.items()),
