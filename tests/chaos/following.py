@@ -17,7 +17,6 @@ class Following:
 
     def __init__(self, system: RunningSystem, path: Path) -> None:
         self._path = path
-        self._told = 0
         # A broker that a row keeps away for longer ends nothing: it gives up after 10 minutes.
         with path.open("wb") as output:
             self._process = subprocess.Popen(
@@ -29,27 +28,18 @@ class Following:
                 stderr=subprocess.STDOUT,
             )
 
-    @property
-    def rounds_said(self) -> int:
-        """Count the lines that say how far it is; one comes each 10 s at least."""
-        return len(_ROUND.findall(self._text()))
-
-    def wrong(self) -> list[str]:
-        """Give what it found wrong since the last call, and how it ended if it did."""
-        text = self._text()
-        lines = text[self._told :].splitlines()
-        self._told = len(text)
-        found = [line for line in lines if re.search(r" wrong \w+: ", line)]
-        if self._process.poll() is not None:
-            found.append(f"verify --follow ended with {self._process.returncode}: {lines[-5:]}")
-        return found
-
-    def end(self) -> None:
-        """End it as Ctrl-C does; it must say that nothing was wrong."""
+    def end(self) -> list[str]:
+        """End it as Ctrl-C does; give all it found wrong, and that it looked at nothing."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
         code = self._process.wait(STOP_SECONDS_MAX)
-        assert code == 0, self._text()[-4000:]
+        lines = self._text().splitlines()
+        wrong = [line for line in lines if re.search(r" wrong \w+: ", line)]
+        if code != 0:
+            wrong.append(f"verify --follow ended with {code}: {lines[-5:]}")
+        if not any(_ROUND.search(line) for line in lines):
+            wrong.append("verify --follow did not come to look at anything")
+        return wrong
 
     def _text(self) -> str:
         return self._path.read_text(errors="replace")

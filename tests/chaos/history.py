@@ -1,5 +1,6 @@
 """What every client did and saw, written down call by call, and what must hold over all of it."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +18,9 @@ EXCUSED = {429, 503}
 class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     """One call of a client: `failed` was refused in words, of `unknown` nobody knows what it did.
 
-    Shape: `key` is the idempotency key, which also stands for the job before it has an id; `status`
-    is that of HTTP; `state` is the job's.
+    Shape: `key` is the idempotency key, which also stands for the job before it has an id; `job_id`
+    is what was asked for or promised, `shown_id` what was shown, which is another id where a
+    repeated post was promised one of its own; `status` is that of HTTP; `state` the job's.
     Units: seconds of this machine's monotonic clock.
     """
 
@@ -29,6 +31,7 @@ class Operation(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: Outcome
     status: int = 0
     job_id: str = ""
+    shown_id: str = ""
     state: str = ""
     detail: str = ""
 
@@ -64,13 +67,12 @@ def read(path: Path) -> Iterator[Operation]:
 
 
 class Story:
-    """What all clients saw of one job."""
+    """What clients saw of one id; `real_id` is the job's, once it was shown."""
 
     def __init__(self, job_id: str, key: str, accepted_at: float) -> None:
-        self.job_id = job_id
+        self.job_id = self.real_id = job_id
         self.key = key
         self.accepted_at = accepted_at
-        self.listed = False
         self.end: str | None = None
         self.ended_at = float("inf")
 
@@ -89,7 +91,7 @@ class Verdict:
         self.doubled: list[str] = []
         self.stuck: list[str] = []
         self.wrong: list[str] = []
-        self._ids: dict[str, str] = {}
+        self._listed: set[str] = set()
 
     @classmethod
     def of(cls, path: Path) -> "Verdict":
@@ -107,6 +109,8 @@ class Verdict:
             self.wrong.append(
                 f"{operation.key} was answered {operation.status}: {operation.detail}"
             )
+        if operation.action == "list":
+            self._listed.add(operation.job_id)
         if operation.action == "post" and operation.outcome == "ok":
             self._accepted(operation)
         story = self.stories.get(operation.job_id)
@@ -116,22 +120,21 @@ class Verdict:
             return
         if operation.status == 404 and operation.started_at >= story.accepted_at:
             self.lost.append(f"{story.job_id} ({story.key}) was accepted and is a 404")
-        if operation.action == "list":
-            story.listed = True
+        story.real_id = operation.shown_id or story.real_id
         if operation.state:
             self._state(story, operation)
 
     def close(self) -> None:
+        jobs: dict[str, set[str]] = defaultdict(set)
         for story in self.stories.values():
+            jobs[story.key].add(story.real_id)
             if story.end is None:
                 self.stuck.append(f"{story.job_id} ({story.key}) has not ended")
-            if not story.listed:
-                self.lost.append(f"{story.job_id} ({story.key}) is not in its account's list")
+            if story.real_id not in self._listed:
+                self.lost.append(f"{story.real_id} ({story.key}) is not in its account's list")
+        self.doubled += [f"{key} bought {sorted(ids)}" for key, ids in jobs.items() if len(ids) > 1]
 
     def _accepted(self, operation: Operation) -> None:
-        known = self._ids.setdefault(operation.key, operation.job_id)
-        if known != operation.job_id:
-            self.doubled.append(f"{operation.key} bought {known} and {operation.job_id}")
         story = self.stories.get(operation.job_id)
         if story is None:
             self.stories[operation.job_id] = Story(

@@ -40,11 +40,12 @@ class Plan:
 
 @dataclass(slots=True)
 class Posted:
-    """One job of the load; `accepted` is its id, once it has one."""
+    """One job of the load; `accepted` is the id it was promised, `job_id` the one last shown."""
 
     key: str
     customer: Customer
     accepted: asyncio.Future[str]
+    job_id: str = ""
     end: str | None = None
 
 
@@ -149,6 +150,7 @@ class Load:
         while time.monotonic() < give_up_at and not posted.accepted.done():
             seen = await self._call("POST", "/v1/generations", posted, json=order)
             if seen.outcome == "ok":
+                posted.job_id = seen.job_id
                 posted.accepted.set_result(seen.job_id)
             else:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -161,6 +163,7 @@ class Load:
         while time.monotonic() < give_up_at and posted.end is None:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             seen = await self._call("GET", path, posted)
+            posted.job_id = seen.shown_id or posted.job_id
             posted.end = seen.state if seen.state in ENDED else None
 
     async def _call(
@@ -173,7 +176,7 @@ class Load:
         known_id = posted.accepted.result() if posted.accepted.done() else ""
         started_at = time.monotonic()
         outcome: Outcome = "unknown"
-        status, job_id, state, detail = 0, known_id, "", ""
+        status, shown_id, state, detail = 0, "", "", ""
         try:
             answer = await self._client.request(method, path, json=json, headers=headers)
         except httpx.HTTPError as error:
@@ -182,7 +185,7 @@ class Load:
             status = answer.status_code
             outcome = "ok" if answer.is_success else "failed"
             if answer.is_success:
-                job_id, state = answer.json()["id"], answer.json()["status"]
+                shown_id, state = answer.json()["id"], answer.json()["status"]
             elif status not in EXCUSED:
                 detail = answer.text[:500]
         operation = Operation(
@@ -192,7 +195,8 @@ class Load:
             key=posted.key,
             outcome=outcome,
             status=status,
-            job_id=job_id,
+            job_id=known_id or shown_id,
+            shown_id=shown_id,
             state=state,
             detail=detail,
         )
@@ -201,7 +205,7 @@ class Load:
 
     async def _list_all(self) -> None:
         """Look at every job once more, as its account's list shows it."""
-        keys = {each.accepted.result(): each.key for each in self.posted if _is_accepted(each)}
+        keys = {each.job_id: each.key for each in self.posted}
         for customer in self.customers:
             async for started_at, job in self._pages(customer):
                 if job["id"] in keys:
@@ -232,7 +236,3 @@ class Load:
             if not following:
                 return
             cursor = f"&cursor={following}"
-
-
-def _is_accepted(posted: Posted) -> bool:
-    return posted.accepted.done() and posted.accepted.exception() is None

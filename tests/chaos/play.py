@@ -43,14 +43,26 @@ class Run:
         self._customers = customers
         self._folder = folder
         self._progress = Progress(system.settings)
+        self._history = folder / f"{plan.name}.jsonl"
         self._row = Row(fault.name, fault.row)
 
-    async def played(self, following: Following) -> Row:
+    async def played(self) -> Row:
         """1. Strike while jobs run, 2. judge what clients saw, 3. the money, 4. the log."""
         began_at = time.monotonic()
-        history = self._folder / f"{self._plan.name}.jsonl"
+        following = Following(self._system, self._folder / f"{self._plan.name}.follow")
+        try:
+            arena = await self._run()  # 1.
+            await self._judge(arena)  # 2.
+            await self._check_money()  # 3.
+            self._row.verify = await self._verified()  # 4.
+        finally:
+            self._row.wrong += await asyncio.to_thread(following.end)
+        self._row.seconds = time.monotonic() - began_at
+        return self._row
+
+    async def _run(self) -> Arena:
         with (
-            History(history) as written,
+            History(self._history) as written,
             (self._folder / f"{self._plan.name}.log").open("w") as log,
         ):
             load = Load(self._plan, self._system.variables["TAPE_URL"], self._customers, written)
@@ -67,18 +79,8 @@ class Run:
                 self._progress.watched(),
                 load.running(),
             ):
-                await self._strike(arena)  # 1.
-        row = self._row
-        row.recoveries, row.notes = arena.recoveries, arena.notes
-        row.wrong += arena.wrong
-        if load.held_back:
-            row.notes["held back"] = load.held_back
-        await self._judge(Verdict.of(history))  # 2.
-        await self._check_money()  # 3.
-        row.wrong += following.wrong()  # 4.
-        row.verify = await self._verified()
-        row.seconds = time.monotonic() - began_at
-        return row
+                await self._strike(arena)
+        return arena
 
     async def _strike(self, arena: Arena) -> None:
         """Strike each target in turn with the others, the strikes shared out among them."""
@@ -98,9 +100,13 @@ class Run:
             for target in targets:
                 group.create_task(strike(target))
 
-    async def _judge(self, verdict: Verdict) -> None:
-        row = self._row
-        row.jobs = len(verdict.stories)
+    async def _judge(self, arena: Arena) -> None:
+        row, verdict = self._row, Verdict.of(self._history)
+        row.recoveries, row.notes = arena.recoveries, arena.notes
+        row.wrong += arena.wrong
+        if arena.load.held_back:
+            row.notes["held back"] = arena.load.held_back
+        row.jobs = len({story.real_id for story in verdict.stories.values()})
         row.calls = verdict.operations
         row.ended = Counter(story.end or "open" for story in verdict.stories.values())
         billed = await self._billed_twice({story.key for story in verdict.stories.values()})

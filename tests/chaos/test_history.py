@@ -39,6 +39,19 @@ def test_a_history_of_which_nothing_is_wrong_passes(tmp_path):
     assert verdict.stories["j1"].end == "completed"
 
 
+def test_a_repeat_that_was_promised_an_id_of_its_own_is_the_same_job(tmp_path):
+    """Decision 0010: until the ledger has decided, a repeat has an id that leads to the first."""
+    verdict = judged(
+        tmp_path,
+        *GOOD,
+        Operation(6.0, 7.0, "post", "k1", "ok", status=202, job_id="j2", state="requested"),
+        Operation(
+            8.0, 9.0, "look", "k1", "ok", status=200, job_id="j2", shown_id="j1", state="completed"
+        ),
+    )
+    assert (verdict.lost, verdict.doubled, verdict.stuck, verdict.wrong) == ([], [], [], [])
+
+
 WRONG = [
     pytest.param(
         [*GOOD, Operation(6.0, 7.0, "look", "k1", "failed", status=404, job_id="j1")],
@@ -50,7 +63,7 @@ WRONG = [
     pytest.param(
         [*GOOD, Operation(6.0, 7.0, "post", "k1", "ok", status=202, job_id="j2")],
         "doubled",
-        "k1 bought j1 and j2",
+        "k1 bought ['j1', 'j2']",
         id="one key, two jobs",
     ),
     pytest.param(

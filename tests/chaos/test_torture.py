@@ -12,7 +12,6 @@ import pytest
 
 from tests.chaos.fault import Fault, Size
 from tests.chaos.faults import FAULTS
-from tests.chaos.following import Following
 from tests.chaos.load import Plan, accounts_of_every_partition
 from tests.chaos.play import Run
 from tests.chaos.table import Row, table
@@ -79,7 +78,6 @@ class Stage:
         self.system = system
         self.folder = folder
         self.customers = accounts_of_every_partition(system, f"torture-{SEED}", ACCOUNTS)
-        self.following = Following(system, folder / "follow.txt")
         self.rows: list[Row] = []
 
 
@@ -93,7 +91,6 @@ def stage(tmp_path_factory):
         finally:
             if any(row.wrong for row in made.rows):
                 shutil.copytree(folder / "tape" / "logs", folder / "logs")
-            made.following.end()
         print(f"\nseed {SEED}; records of what was done and seen: {folder}\n{table(made.rows)}")  # noqa: T201  what a run is for
 
 
@@ -110,10 +107,9 @@ async def test_nothing_is_lost_doubled_or_stuck_under(stage, fault):
         job_seconds_max=DEADLINE_SECONDS + 120,
     )
     run = Run(stage.system, stage.customers, stage.folder, fault=fault, size=size, plan=plan)
-    row = await run.played(stage.following)
+    row = await run.played()
     stage.rows.append(row)
     print(f"\n{table([row])}", flush=True)  # noqa: T201  a long run says how far it is
-    assert stage.following.rounds_said, "somebody looked while it ran"
     assert not row.wrong, "\n".join(
         [*row.wrong[:50], f"{len(row.wrong)} in all; seed {SEED}; replay: {replay_command(fault)}"]
     )
