@@ -75,13 +75,13 @@ DATABASE_FAULTS = (
         "9",
         set_read_only,
         small=Size(strikes=1, jobs=8),
-        full=Size(strikes=10, jobs=2000, hold_seconds=30, pause_seconds_max=20),
+        full=Size(strikes=10, jobs=1000, hold_seconds=20, pause_seconds_max=5),
     ),
     Fault(
         "postgres_full_of_connections",
         "9",
         take_all_connections,
         small=Size(strikes=1, jobs=8),
-        full=Size(strikes=10, jobs=2000, hold_seconds=30, pause_seconds_max=20),
+        full=Size(strikes=10, jobs=1000, hold_seconds=20, pause_seconds_max=5),
     ),
 )

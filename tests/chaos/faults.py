@@ -14,3 +14,16 @@ FAULTS: tuple[Fault, ...] = (
     *DATABASE_FAULTS,
     *PROVIDER_FAULTS,
 )
+
+# A small run takes some faults together, each as often as it would be taken alone.
+TOGETHER: tuple[tuple[str, ...], ...] = (
+    ("worker_killed", "provider_faults"),
+    ("worker_frozen", "requests_twice", "poison_records"),
+    ("ingress_killed", "postgres_read_only", "provider_frozen"),
+    ("broker_killed", "postgres_killed"),
+    ("rebalance_storm", "requests_ten_times", "provider_dead"),
+    ("postgres_full_of_connections", "broker_frozen"),
+    ("broker_disk_full",),
+    ("everything_killed",),
+    ("offsets_reset",),
+)

@@ -120,8 +120,7 @@ class Load:
     async def _arrive(self, over: asyncio.Event) -> None:
         dice = random.Random(f"arrivals {self.plan.seed}")  # noqa: S311  replayed from its seed
         due_at = time.monotonic()
-        arrived = 0
-        while arrived < self.plan.jobs or not over.is_set():
+        while len(self.posted) < self.plan.jobs or not over.is_set():
             due_at += dice.expovariate(self.plan.jobs_per_second)
             await asyncio.sleep(due_at - time.monotonic())
             customer = dice.choice(self.customers)
@@ -132,7 +131,6 @@ class Load:
                 self.held_back += 1
                 await asyncio.wait(set(self._tasks), return_when=asyncio.FIRST_COMPLETED)
             self._begin(customer)
-            arrived += 1
 
     def _begin(self, customer: Customer) -> Posted:
         key = f"{self.plan.name}-{self.plan.seed}-{len(self.posted)}"

@@ -1,11 +1,12 @@
-"""Plays one fault against a running system, and judges what came of it."""
+"""Plays faults against a running system, and judges what came of it."""
 
 import asyncio
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 from replay.billing import SubmissionRow
 from replay.submissions import fetch_submissions
@@ -24,7 +25,7 @@ MONEY_SECONDS_MAX = 20.0
 
 
 class Run:
-    """One fault at one size, from the first job to the verdict."""
+    """Some faults at one time, mostly one, from the first job to the verdict."""
 
     def __init__(
         self,
@@ -32,27 +33,27 @@ class Run:
         customers: Sequence[Customer],
         folder: Path,
         *,
-        fault: Fault,
-        size: Size,
+        faults: Mapping[Fault, Size],
         plan: Plan,
     ) -> None:
         self._system = system
-        self._fault = fault
-        self._size = size
-        self._plan = plan
         self._customers = customers
         self._folder = folder
+        self._faults = faults
+        self._plan = plan
         self._progress = Progress(system.settings)
         self._history = folder / f"{plan.name}.jsonl"
-        self._row = Row(fault.name, fault.row)
+        self._row = Row(
+            " + ".join(fault.name for fault in faults), ", ".join(fault.row for fault in faults)
+        )
 
     async def played(self) -> Row:
         """1. Strike while jobs run, 2. judge what clients saw, 3. the money, 4. the log."""
         began_at = time.monotonic()
         following = Following(self._system, self._folder / f"{self._plan.name}.follow")
         try:
-            arena = await self._run()  # 1.
-            await self._judge(arena)  # 2.
+            await self._struck()  # 1.
+            await self._judge()  # 2.
             await self._check_money()  # 3.
             self._row.verify = await self._verified()  # 4.
         finally:
@@ -60,52 +61,44 @@ class Run:
         self._row.seconds = time.monotonic() - began_at
         return self._row
 
-    async def _run(self) -> Arena:
+    async def _struck(self) -> None:
+        row = self._row
         with (
             History(self._history) as written,
             (self._folder / f"{self._plan.name}.log").open("w") as log,
         ):
             load = Load(self._plan, self._system.variables["TAPE_URL"], self._customers, written)
-            arena = Arena(
-                self._system,
-                load,
-                self._progress,
-                random.Random(f"{self._plan.name} {self._plan.seed}"),  # noqa: S311  replayed from its seed
-                self._size.hold_seconds,
-                log,
-            )
+            arenas = {fault: self._arena(fault, load, log) for fault in self._faults}
             async with (
-                asyncio.timeout(self._fault.seconds_max),
+                asyncio.timeout(sum(fault.seconds_max for fault in self._faults)),
                 self._progress.watched(),
                 load.running(),
+                asyncio.TaskGroup() as strikes,
             ):
-                await self._strike(arena)
-        return arena
+                for fault, arena in arenas.items():
+                    for number, target in enumerate(fault.targets):
+                        share = len(range(number, self._faults[fault].strikes, len(fault.targets)))
+                        strikes.create_task(self._strike(fault, arena, target, share))
+        for fault, arena in arenas.items():
+            row.recoveries += arena.recoveries
+            row.notes |= arena.notes
+            row.wrong += [*arena.wrong, *_too_slow(fault, arena.recoveries)]
+        if load.held_back:
+            row.notes["held back"] = load.held_back
 
-    async def _strike(self, arena: Arena) -> None:
-        """Strike each target in turn with the others, the strikes shared out among them."""
-        targets = self._fault.targets
-        shares = {
-            target: len(range(number, self._size.strikes, len(targets)))
-            for number, target in enumerate(targets)
-        }
+    def _arena(self, fault: Fault, load: Load, log: TextIO) -> Arena:
+        dice = random.Random(f"{fault.name} {self._plan.seed}")  # noqa: S311  replayed from its seed
+        hold_seconds = self._faults[fault].hold_seconds
+        return Arena(self._system, load, self._progress, dice, hold_seconds, log)
 
-        async def strike(target: str) -> None:
-            for _ in range(shares[target]):
-                await arena.pause(self._size.pause_seconds_max)
-                await self._fault.strike(arena, target)
-                self._row.runs += 1
+    async def _strike(self, fault: Fault, arena: Arena, target: str, times: int) -> None:
+        for _ in range(times):
+            await arena.pause(self._faults[fault].pause_seconds_max)
+            await fault.strike(arena, target)
+            self._row.runs += 1
 
-        async with asyncio.TaskGroup() as group:
-            for target in targets:
-                group.create_task(strike(target))
-
-    async def _judge(self, arena: Arena) -> None:
+    async def _judge(self) -> None:
         row, verdict = self._row, Verdict.of(self._history)
-        row.recoveries, row.notes = arena.recoveries, arena.notes
-        row.wrong += arena.wrong
-        if arena.load.held_back:
-            row.notes["held back"] = arena.load.held_back
         row.jobs = len({story.real_id for story in verdict.stories.values()})
         row.calls = verdict.operations
         row.ended = Counter(story.end or "open" for story in verdict.stories.values())
@@ -115,15 +108,6 @@ class Run:
         row.wrong += [*verdict.lost, *doubled, *verdict.stuck, *verdict.wrong]
         strange = set(row.ended) - {"completed", "failed", "open"}
         row.wrong += [f"{row.ended[end]} jobs ended as {end}" for end in sorted(strange)]
-        self._judge_recovery()
-
-    def _judge_recovery(self) -> None:
-        most = self._fault.recovery_seconds_max
-        if most is None or not self._row.recoveries:
-            return
-        found = percentile(sorted(self._row.recoveries), 0.99)
-        if found > most:
-            self._row.wrong.append(f"recovery took {found:.1f} s (p99), at most {most} s")
 
     async def _billed_twice(self, prompts: set[str]) -> list[str]:
         rows = await fetch_submissions(self._system.variables["TAPE_SIMULATOR_URL"])
@@ -169,3 +153,11 @@ class Run:
                 return "green"
         self._row.wrong += report.stdout.splitlines()
         return "red"
+
+
+def _too_slow(fault: Fault, recoveries: Sequence[float]) -> list[str]:
+    most = fault.recovery_seconds_max
+    if most is None or not recoveries:
+        return []
+    found = percentile(sorted(recoveries), 0.99)
+    return [f"recovery took {found:.1f} s (p99), at most {most} s"] if found > most else []

@@ -150,6 +150,6 @@ POISON_FAULTS = (
         "17",
         poison,
         small=Size(strikes=1, jobs=8),
-        full=Size(strikes=20, jobs=2000, pause_seconds_max=20),
+        full=Size(strikes=20, jobs=1000, pause_seconds_max=20),
     ),
 )

@@ -99,20 +99,20 @@ PROVIDER_FAULTS = (
         "21, 22, 24, 25",
         every_fault,
         small=Size(strikes=1, jobs=24, hold_seconds=6),
-        full=Size(strikes=1, jobs=4000, hold_seconds=1000),
+        full=Size(strikes=1, jobs=1200, hold_seconds=300),
     ),
     Fault(
         "provider_dead",
         "30",
         partial(provider_away, absence=_dead),
         small=Size(strikes=1, jobs=8),
-        full=Size(strikes=1, jobs=2000, hold_seconds=600),
+        full=Size(strikes=1, jobs=1000, hold_seconds=600),
     ),
     Fault(
         "provider_frozen",
         "21, 30",
         partial(provider_away, absence=_frozen),
         small=Size(strikes=1, jobs=8),
-        full=Size(strikes=2, jobs=2000, hold_seconds=120),
+        full=Size(strikes=2, jobs=1000, hold_seconds=120),
     ),
 )

@@ -6,12 +6,13 @@ variables; a run that fails prints the command that repeats its schedule.
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.chaos.fault import Fault, Size
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import FAULTS, TOGETHER
 from tests.chaos.load import Plan, accounts_of_every_partition
 from tests.chaos.play import Run
 from tests.chaos.table import Row, table
@@ -27,7 +28,7 @@ JOBS_PER_SECOND = float(os.environ.get("TAPE_TORTURE_JOBS_PER_SECOND", "4"))
 ACCOUNTS = int(os.environ.get("TAPE_TORTURE_ACCOUNTS", "24"))
 # A small run waits for what never ends; a large one has jobs of every age when something strikes.
 DEADLINE_SECONDS = float(os.environ.get("TAPE_TORTURE_DEADLINE_SECONDS", "60" if FULL else "20"))
-NAMES = [fault.name for fault in FAULTS]
+FAULT_BY_NAME = {fault.name: fault for fault in FAULTS}
 # Shorter than by default (2 s here, 10 s, 15 min, 60 s, 60 s), so that what waits for them is over
 # in seconds.
 SHORTENED = {
@@ -45,11 +46,15 @@ ARGUMENTS = (
 )
 
 
-def chosen() -> list[Fault]:
-    wanted = CHOSEN.split(",") if CHOSEN else NAMES
-    unknown = sorted(set(wanted) - set(NAMES))
-    assert not unknown, f"TAPE_TORTURE_FAULTS: no fault {unknown}; there are {', '.join(NAMES)}"
-    return [fault for fault in FAULTS if fault.name in wanted]
+def chosen() -> list[tuple[Fault, ...]]:
+    """Give what is run at one time: each fault by itself, unless all are run small."""
+    if not CHOSEN and not FULL:
+        return [tuple(FAULT_BY_NAME[name] for name in names) for names in TOGETHER]
+    wanted = CHOSEN.split(",") if CHOSEN else [*FAULT_BY_NAME]
+    unknown = sorted(set(wanted) - set(FAULT_BY_NAME))
+    known = ", ".join(FAULT_BY_NAME)
+    assert not unknown, f"TAPE_TORTURE_FAULTS: no fault {unknown}; there are {known}"
+    return [(FAULT_BY_NAME[name],) for name in wanted]
 
 
 def size_of(fault: Fault) -> Size:
@@ -63,12 +68,14 @@ def size_of(fault: Fault) -> Size:
     return size
 
 
-def replay_command(fault: Fault) -> str:
+def replay_command(faults: Sequence[Fault]) -> str:
     """Give the command that repeats a run's schedule: its arrivals, its victims, its pauses."""
     set_here = {name: text for name, text in os.environ.items() if name.startswith("TAPE_TORTURE_")}
-    set_here |= {"TAPE_TORTURE_FAULTS": fault.name, "TAPE_TORTURE_SEED": str(SEED)}
+    if len(faults) == 1:
+        set_here["TAPE_TORTURE_FAULTS"] = faults[0].name
+    set_here["TAPE_TORTURE_SEED"] = str(SEED)
     words = [f"{name}={text}" for name, text in sorted(set_here.items())]
-    return " ".join([*words, "python -m pytest -s tests/chaos"])
+    return " ".join([*words, ".venv/bin/python -m pytest -s tests/chaos"])
 
 
 class Stage:
@@ -94,22 +101,25 @@ def stage(tmp_path_factory):
         print(f"\nseed {SEED}; records of what was done and seen: {folder}\n{table(made.rows)}")  # noqa: T201  what a run is for
 
 
+def test_every_fault_is_part_of_a_small_run():
+    assert sorted(name for names in TOGETHER for name in names) == sorted(FAULT_BY_NAME)
+
+
 @pytest.mark.timeout(14_400)
-@pytest.mark.parametrize("fault", chosen(), ids=lambda fault: fault.name)
-async def test_nothing_is_lost_doubled_or_stuck_under(stage, fault):
+@pytest.mark.parametrize("faults", chosen(), ids=lambda faults: "+".join(f.name for f in faults))
+async def test_nothing_is_lost_doubled_or_stuck_under(stage, faults):
     """I05, I06, I07, I11, I19; torture.md section 1, and of section 2 the row of each fault."""
-    size = size_of(fault)
+    sizes = {fault: size_of(fault) for fault in faults}
     plan = Plan(
-        name=f"{fault.name}-{len(stage.rows)}",
+        name=f"{faults[0].name}-{len(stage.rows)}",
         seed=SEED,
-        jobs=size.jobs,
+        jobs=max(size.jobs for size in sizes.values()),
         jobs_per_second=JOBS_PER_SECOND,
         job_seconds_max=DEADLINE_SECONDS + 120,
     )
-    run = Run(stage.system, stage.customers, stage.folder, fault=fault, size=size, plan=plan)
+    run = Run(stage.system, stage.customers, stage.folder, faults=sizes, plan=plan)
     row = await run.played()
     stage.rows.append(row)
     print(f"\n{table([row])}", flush=True)  # noqa: T201  a long run says how far it is
-    assert not row.wrong, "\n".join(
-        [*row.wrong[:50], f"{len(row.wrong)} in all; seed {SEED}; replay: {replay_command(fault)}"]
-    )
+    again = f"{len(row.wrong)} in all; seed {SEED}; replay: {replay_command(faults)}"
+    assert not row.wrong, "\n".join([*row.wrong[:50], again])
