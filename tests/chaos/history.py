@@ -81,7 +81,8 @@ class Verdict:
     """Holds a history against what a client may rely on.
 
     1. An accepted id is never a 404 afterwards. 2. One key is one job. 3. Every accepted job ends,
-    and stands in its account's list. 4. What has ended stays as it is.
+    and stands in its account's list. 4. What has ended stays as it is. 5. Whoever is sent away is
+    told when to come back.
     """
 
     def __init__(self) -> None:
@@ -91,6 +92,7 @@ class Verdict:
         self.doubled: list[str] = []
         self.stuck: list[str] = []
         self.wrong: list[str] = []
+        self.slowest_refusal_seconds = 0.0
         self._listed: set[str] = set()
 
     @classmethod
@@ -105,7 +107,11 @@ class Verdict:
 
     def see(self, operation: Operation) -> None:
         self.operations[operation.outcome] += 1
-        if operation.outcome == "failed" and operation.status not in {*EXCUSED, 404}:
+        if operation.outcome == "failed":
+            self.slowest_refusal_seconds = max(
+                self.slowest_refusal_seconds, operation.ended_at - operation.started_at
+            )
+        if operation.detail and operation.outcome == "failed" and operation.status != 404:
             self.wrong.append(
                 f"{operation.key} was answered {operation.status}: {operation.detail}"
             )

@@ -186,6 +186,8 @@ class Load:
                 shown_id, state = answer.json()["id"], answer.json()["status"]
             elif status not in EXCUSED:
                 detail = answer.text[:500]
+            elif "Retry-After" not in answer.headers:
+                detail = "no Retry-After"
         operation = Operation(
             started_at=started_at,
             ended_at=time.monotonic(),

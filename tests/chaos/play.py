@@ -101,6 +101,8 @@ class Run:
         row, verdict = self._row, Verdict.of(self._history)
         row.jobs = len({story.real_id for story in verdict.stories.values()})
         row.calls = verdict.operations
+        if verdict.operations["failed"]:
+            row.notes["slowest refusal ms"] = round(1000 * verdict.slowest_refusal_seconds)
         row.ended = Counter(story.end or "open" for story in verdict.stories.values())
         billed = await self._billed_twice({story.key for story in verdict.stories.values()})
         doubled = [*verdict.doubled, *billed]

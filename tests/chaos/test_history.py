@@ -80,10 +80,16 @@ WRONG = [
         id="an end that changes",
     ),
     pytest.param(
-        [*GOOD, Operation(6.0, 7.0, "post", "k3", "failed", status=500)],
+        [*GOOD, Operation(6.0, 7.0, "post", "k3", "failed", status=500, detail="a bug")],
         "wrong",
         "k3 was answered 500",
         id="an answer that no client should get",
+    ),
+    pytest.param(
+        [*GOOD, Operation(6.0, 7.0, "post", "k3", "failed", status=503, detail="no Retry-After")],
+        "wrong",
+        "k3 was answered 503: no Retry-After",
+        id="sent away without being told for how long",
     ),
 ]
 
