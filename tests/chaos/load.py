@@ -4,8 +4,9 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -22,6 +23,7 @@ LOOK_EVERY_SECONDS = 0.5
 RETRY_SECONDS = 0.25
 CALL_TIMEOUT_SECONDS = 15.0
 CONNECTIONS_MAX = 64
+LIST_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +225,26 @@ class Load:
                     )
 
     async def _pages(self, customer: Customer) -> AsyncIterator[tuple[float, dict[str, str]]]:
-        assert self._client is not None
-        headers = {"Authorization": f"Bearer {customer.api_key}"}
         cursor = ""
         while True:
             started_at = time.monotonic()
-            answer = await self._client.get(f"/v1/generations?limit=100{cursor}", headers=headers)
-            answer.raise_for_status()
-            for job in answer.json()["items"]:
+            page = await self._page(customer, f"/v1/generations?limit=100{cursor}")
+            for job in page["items"]:
                 yield started_at, job
-            following = answer.json().get("next_cursor")
-            if not following:
+            if not page["next_cursor"]:
                 return
-            cursor = f"&cursor={following}"
+            cursor = f"&cursor={page['next_cursor']}"
+
+    async def _page(self, customer: Customer, path: str) -> dict[str, Any]:
+        """Fetch one page, again for as long as the system may need to come to itself."""
+        assert self._client is not None, "only a running load calls"
+        headers = {"Authorization": f"Bearer {customer.api_key}"}
+        async with asyncio.timeout(LIST_SECONDS_MAX):
+            while True:
+                with suppress(httpx.TransportError):
+                    answer = await self._client.get(path, headers=headers)
+                    if answer.status_code not in EXCUSED:
+                        answer.raise_for_status()
+                        page: dict[str, Any] = answer.json()
+                        return page
+                await asyncio.sleep(RETRY_SECONDS)

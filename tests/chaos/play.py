@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+import httpx
+
 from replay.billing import SubmissionRow
 from replay.submissions import fetch_submissions
 from tests.chaos.arena import Arena
@@ -20,6 +22,7 @@ from tests.chaos.table import Row, percentile
 from tests.running import Customer, RunningSystem
 
 PRICE_CREDITS = 40
+COMPLETED = "/v1/generations?status=completed&limit=1"
 VERIFY_SECONDS_MAX = 900.0
 MONEY_SECONDS_MAX = 20.0
 
@@ -136,8 +139,11 @@ class Run:
         wrong = []
         for customer in self._customers:
             with customer.client() as client:
-                said = client.get("/v1/credits").json()
-                completed = client.get("/v1/generations?status=completed&limit=1").json()["total"]
+                answers = [client.get(path) for path in ("/v1/credits", COMPLETED)]
+            if any(answer.status_code != httpx.codes.OK for answer in answers):
+                wrong.append(f"{customer.account_id} cannot be asked for its credits")
+                continue
+            said, completed = answers[0].json(), answers[1].json()["total"]
             expected = {"reserved_credits": 0, "settled_credits": PRICE_CREDITS * completed}
             expected["available_credits"] = said["granted_credits"] - expected["settled_credits"]
             found = {name: said[name] for name in expected}
