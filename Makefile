@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock secrets demo up down test chaos faults simulate bench check format clean
+.PHONY: help install lock secrets demo up down test torture faults simulate bench check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -44,8 +44,8 @@ test: install ## format, lint, types, imports and every test, on a broker and a 
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-chaos: install ## 200 jobs while workers are killed every 5 s and one is frozen for 20 s
-	TAPE_CHAOS_JOBS=200 TAPE_CHAOS_ACCOUNTS=20 TAPE_CHAOS_FREEZE_SECONDS=20 $(BIN)/python -m pytest -s tests/chaos
+torture: install ## every fault of docs/torture.md at full size, hours; TAPE_TORTURE_FAULTS=NAME,... chooses
+	TAPE_TORTURE_SIZE=full $(BIN)/python -m pytest -s tests/chaos
 
 faults: install ## 1000 jobs with each of the simulator's faults at 20 %, on files and on S3; prints what came of each
 	TAPE_FAULT_JOBS=1000 $(BIN)/python -m pytest -s tests/faults

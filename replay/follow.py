@@ -108,6 +108,7 @@ class _Follower:
         self._sweeps: dict[int, deque[str]] = {}
         self._states_at: dict[int, float] = {}
         self._bill_at = float("-inf")
+        self._bill_length = 0
         self._notes: dict[str, str] = {}
         self._store: MediaStore | None = None
 
@@ -147,9 +148,12 @@ class _Follower:
             self._notes["bill"] = str(error)
             return None
         self._bill_at = monotonic_seconds()
+        # Not what is new on the list: a broker says that an intent is committed before it shows it
+        # to readers (its markers follow), and the provider may have the order in between.
+        settled, self._bill_length = rows[: self._bill_length], len(rows)
         # Jobs that were forgotten cannot speak for older ones.
         first = (at - HAND_REFUND_WINDOW).isoformat()[:19]
-        return [row for row in rows if row.received_at >= first]
+        return [row for row in settled if row.received_at >= first]
 
     async def _partition(
         self, log: LogReader, number: int, read_models: ReadModels | None, at: datetime

@@ -1,11 +1,12 @@
 """A whole running system for tests: started by the command line as a user would, on free ports."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,8 +44,12 @@ def tape(
 
 @dataclass(frozen=True)
 class RunningSystem:
+    """A system, and with what it was started, to start it again."""
+
     state_dir: Path
     variables: Mapping[str, str]
+    arguments: tuple[str, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -60,9 +65,9 @@ class RunningSystem:
     def simulator(self) -> httpx.Client:
         return httpx.Client(base_url=self.variables["TAPE_SIMULATOR_URL"], timeout=15)
 
-    def new_account(self, credits_granted: int = 0) -> "Customer":
+    def new_account(self, credits_granted: int = 0, account_id: str = "") -> "Customer":
         """Make an account of its own for one test, with a key and credits."""
-        account_id = f"test-{uuid4().hex[:12]}"
+        account_id = account_id or f"test-{uuid4().hex[:12]}"
         with self.admin() as admin:
             made = admin.post("/v1/admin/keys", json={"account_id": account_id, "role": "client"})
             made.raise_for_status()
@@ -77,6 +82,21 @@ class RunningSystem:
 
     def pid(self, process: str) -> int:
         return int((self.state_dir / "run" / f"{process}.pid").read_text())
+
+    @contextmanager
+    def without(self, *processes: str) -> Iterator[None]:
+        """Keep processes dead for the time of the block.
+
+        The supervisor, which would restart them at once, stands still meanwhile (SIGSTOP).
+        """
+        supervisor = self.pid("supervisor")
+        os.kill(supervisor, signal.SIGSTOP)
+        try:
+            for process in processes:
+                os.kill(self.pid(process), signal.SIGKILL)
+            yield
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
 
     def verify(
         self, *arguments: str, timeout_seconds: float = START_TIMEOUT_SECONDS
@@ -103,7 +123,7 @@ def running_system(
     started = tape(["up", "--detach", "--free-ports", *arguments], state_dir, extra)
     try:
         assert started.returncode == 0, started.stdout + started.stderr
-        yield RunningSystem(state_dir, read_variables(state_dir))
+        yield RunningSystem(state_dir, read_variables(state_dir), arguments, extra or {})
     finally:
         stopped = tape(["down"], state_dir)
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr

@@ -177,6 +177,14 @@ async def test_a_bill_that_doubles_is_named_with_its_job_T4(followed: Followed):
     )
 
 
+async def test_an_order_is_held_against_the_log_only_at_the_second_look_T4(followed: Followed):
+    """A broker says that an intent is committed before readers see it; the order may be between."""
+    followed.submissions = bill("j1", "j2", "j9")
+    assert (await followed.round()).findings == []
+    texts = [finding.text for finding in (await followed.round()).findings]
+    assert "google op-j9 (jobs []): the same prompt was billed 1 times for 0 jobs" in texts
+
+
 async def test_a_reservation_that_outlives_its_deadline_is_named_as_time_goes_by_T6(
     settings: Settings, world: World, followed: Followed
 ):

@@ -6,8 +6,6 @@ The supervisor is stopped (SIGSTOP) while a service is to stay down: it would re
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import uuid4
 
 import httpx
@@ -28,18 +26,6 @@ def own_system(tmp_path_factory):
         yield running
 
 
-@contextmanager
-def killed(system: RunningSystem, process: str) -> Iterator[None]:
-    """Keep one process dead for the time of the block."""
-    supervisor = system.pid("supervisor")
-    os.kill(supervisor, signal.SIGSTOP)
-    try:
-        os.kill(system.pid(process), signal.SIGKILL)
-        yield
-    finally:
-        os.kill(supervisor, signal.SIGCONT)
-
-
 def until(condition, what: str, seconds: float = 60.0) -> None:
     give_up_at = time.monotonic() + seconds
     while not condition():
@@ -58,7 +44,7 @@ def test_without_a_broker_a_post_is_503_within_2_s_and_nothing_is_half_done(own_
     customer = own_system.new_account(100)
     key = str(uuid4())
     with customer.client() as client:
-        with killed(own_system, "kafka"):
+        with own_system.without("kafka"):
             for _ in range(3):
                 started_at = time.monotonic()
                 refused = post(client, key)
@@ -78,7 +64,7 @@ def test_without_postgres_reads_are_503_within_2_s_and_generations_go_on(own_sys
     customer = own_system.new_account(100)
     with customer.client() as client:
         before = post(client, prompt="before the outage").json()["id"]
-        with killed(own_system, "postgres"):
+        with own_system.without("postgres"):
             started_at = time.monotonic()
             refused = client.get(f"/v1/generations/{before}")
             assert time.monotonic() - started_at < 2.0

@@ -1,0 +1,29 @@
+"""Every fault that there is, in the order of a run."""
+
+from tests.chaos.database_faults import DATABASE_FAULTS
+from tests.chaos.fault import Fault
+from tests.chaos.log_faults import LOG_FAULTS
+from tests.chaos.poison_faults import POISON_FAULTS
+from tests.chaos.process_faults import PROCESS_FAULTS
+from tests.chaos.provider_faults import PROVIDER_FAULTS
+
+FAULTS: tuple[Fault, ...] = (
+    *PROCESS_FAULTS,
+    *LOG_FAULTS,
+    *POISON_FAULTS,
+    *DATABASE_FAULTS,
+    *PROVIDER_FAULTS,
+)
+
+# A small run takes some faults together, each as often as it would be taken alone.
+TOGETHER: tuple[tuple[str, ...], ...] = (
+    ("worker_killed", "provider_faults"),
+    ("worker_frozen", "requests_twice", "poison_records"),
+    ("ingress_killed", "postgres_read_only", "provider_frozen"),
+    ("broker_killed", "postgres_killed"),
+    ("rebalance_storm", "requests_ten_times", "provider_dead"),
+    ("postgres_full_of_connections", "broker_frozen"),
+    ("broker_disk_full",),
+    ("everything_killed",),
+    ("offsets_reset",),
+)
