@@ -3,7 +3,6 @@
 What a restart is held against in P9: one aiokafka consumer of all partitions, committed records.
 """
 
-import asyncio
 import sys
 
 import uvloop

@@ -7,9 +7,6 @@ the same topic; P9-ready starts ledger and generation with jobs in flight, again
 import asyncio
 import sys
 import time
-from collections.abc import Mapping
-from functools import partial
-from uuid import uuid4
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -18,7 +15,6 @@ from bench.figures import Bar, Figure, Side
 from bench.full_state import fill
 from bench.load import grants, put
 from bench.log_watch import reader_of
-from bench.processor_time import cpu_seconds
 from bench.rounds import interleave
 from bench.stage import Plan, Stage, Worker, environment_of
 from runtime.partitions import partition_of
