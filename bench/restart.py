@@ -11,7 +11,7 @@ import time
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.figures import Bar, Figure, Side
+from bench.figures import Bar, Figure, Side, cpu_note
 from bench.full_state import fill
 from bench.load import grants, put
 from bench.log_watch import reader_of
@@ -52,17 +52,20 @@ async def _against_raw(stage: Stage, plan: Plan) -> Figure:
     )
 
     async def ours(profile_as: str | None = None) -> float:
-        seconds, faults = await _restarted(stage, settings, left, profile_as)
+        seconds, cpu_seconds, faults = await _restarted(stage, settings, left, profile_as)
         figure.faults += faults
+        figure.ours.cpu_us.append(cpu_seconds / accounts * 1e6)
         return seconds
 
     async def raw() -> float:
-        seconds, count = await _read_raw(settings)
+        seconds, cpu_seconds, count = await _read_raw(settings)
+        figure.against.cpu_us.append(cpu_seconds / accounts * 1e6)
         if count < accounts:
             figure.faults.append(f"raw aiokafka read {count} of {accounts} records")
         return seconds
 
     await interleave({"ours": (figure.ours, ours), "raw": (figure.against, raw)}, plan.pairs)
+    figure.notes = [cpu_note(figure.ours, figure.against)]
     if plan.profile:
         await ours("P9-ours")
     return figure
@@ -83,7 +86,7 @@ async def _until_ready(stage: Stage, plan: Plan) -> Figure:
     )
 
     async def both() -> float:
-        (ledger_seconds, faults), (generation_seconds, more) = await asyncio.gather(
+        (ledger_seconds, _, faults), (generation_seconds, more) = await asyncio.gather(
             _restarted(stage, settings, left, None),
             _generation_restarted(stage, settings, jobs),
         )
@@ -99,14 +102,17 @@ async def _until_ready(stage: Stage, plan: Plan) -> Figure:
 
 async def _restarted(
     stage: Stage, settings: Settings, left: dict[str, int], profile_as: str | None
-) -> tuple[float, list[str]]:
-    """Start a ledger worker on full state; give the seconds to ready, and what it forgot."""
+) -> tuple[float, float, list[str]]:
+    """Start a ledger worker on full state.
+
+    Units: gives the seconds to ready, those of processor time until then, and what it forgot.
+    """
     started = time.monotonic()
     worker = stage.start_worker("processors.ledger_main", settings, profile_as=profile_as)
     try:
         await worker.ready()
-        seconds = time.monotonic() - started
-        return seconds, await _forgotten(settings, left, worker)
+        seconds, cpu_seconds = time.monotonic() - started, worker.cpu_seconds()
+        return seconds, cpu_seconds, await _forgotten(settings, left, worker)
     finally:
         worker.stop()
 
@@ -155,7 +161,7 @@ async def _forgotten(settings: Settings, left: dict[str, int], worker: Worker) -
     return wrong
 
 
-async def _read_raw(settings: Settings) -> tuple[float, int]:
+async def _read_raw(settings: Settings) -> tuple[float, float, int]:
     started = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "bench.raw_state", settings.namespace + LEDGER_STATE.name),
@@ -164,4 +170,5 @@ async def _read_raw(settings: Settings) -> tuple[float, int]:
     )
     async with asyncio.timeout(RAW_WITHIN_SECONDS):
         said, _ = await process.communicate()
-    return time.monotonic() - started, int(said)
+    count, cpu_seconds = said.split()
+    return time.monotonic() - started, float(cpu_seconds), int(count)
