@@ -4,6 +4,7 @@ import re
 import threading
 from collections import Counter
 from itertools import count
+from typing import Self
 
 import httpx
 import pytest
@@ -36,7 +37,7 @@ class Load:
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(c,)) for c in customers]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
