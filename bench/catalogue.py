@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bench import accept, ledger, memory, projector, restart, stress
+from bench import accept, ledger, memory, polls, projector, restart, stress
 from bench.figures import Figure
 from bench.stage import Plan, Stage
 
@@ -14,5 +14,6 @@ BENCHMARKS: Mapping[tuple[str, ...], Measure] = {
     ("P6",): projector.measure,
     ("P9", "P9-ready"): restart.measure,
     ("P10",): memory.measure,
+    ("P11",): polls.measure,
     ("S0-149", "S0-149-status"): stress.measure,
 }

@@ -14,8 +14,6 @@ from tests.system.jobs import post, until_ended
 
 pytestmark = pytest.mark.timeout(400)
 CLIENTS = 4
-# One session's time-out: an order that takes longer was cut off, not drained.
-DRAIN_SECONDS_MAX = 10.0
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +83,10 @@ def test_a_rolling_restart_under_load_fails_no_request(own_system: RunningSystem
         before = {name: own_system.pid(name) for name in ("ledger", "generation", "ingress")}
         restarted = tape(["restart", "--rolling"], own_system.state_dir)
     assert restarted.returncode == 0, restarted.stdout
-    found = re.findall(r"(\S+): ended with (\S+) after ([0-9.]+) s", restarted.stdout)
-    assert [name for name, _, _ in found] == ["ledger", "generation", "projections", "ingress"]
-    assert {code for _, code, _ in found} == {"0"}, restarted.stdout
-    assert all(float(seconds) < DRAIN_SECONDS_MAX for _, _, seconds in found), restarted.stdout
+    found = re.findall(r"(\S+): ended with (\S+) after", restarted.stdout)
+    assert [name for name, _ in found] == ["ledger", "generation", "projections", "ingress"]
+    # One that has not ended after 10 s is killed, and ends with -9; uvicorn passes its signal on.
+    assert {code for _, code in found} <= {"0", "-15"}, restarted.stdout
     assert all(own_system.pid(name) != pid for name, pid in before.items())
     assert set(load.answers) <= {"200", "202", "429"}, load.answers
     assert len(load.jobs) > CLIENTS
