@@ -82,9 +82,10 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     for spread in OTHER_SPREADS:
         followed = follow_by_plan(jobs_of(next(seeds), amount, spread))
         every = follow_every(2 * followed.delay_median, jobs_of(next(seeds), amount, spread))
+        polls, delay = followed.polls_mean, followed.delay_median
+        ratio = polls / every.polls_mean
         figure.notes.append(
-            f"spread {spread:g}: {followed.polls_mean:.1f} polls and {followed.delay_median:.2f} s, "
-            f"ratio {followed.polls_mean / every.polls_mean:.2f}"
+            f"spread {spread:g}: {polls:.1f} polls, {delay:.2f} s, ratio {ratio:.2f}"
         )
     return [figure]
 
