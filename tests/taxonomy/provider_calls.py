@@ -6,7 +6,7 @@ Writes docs/provider-calls.md: `python -m tests.taxonomy.provider_calls`.
 import asyncio
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from runtime.logs import configure_logs
 from runtime.settings import Settings
 from schemas.generation import GenerationCompleted, GenerationFailed
 from schemas.ledger import CreditsRefunded, CreditsReserved, CreditsSettled
-from tests.domain.job_examples import MEDIA
+from tests.domain.examples import MEDIA
 from tests.processors.memory_lane import MemoryLane, ScriptedProvider, SettableClock
 from tests.shell.lane_in_memory import Batch, generation_requested, grant_requested
 from tests.waiting import eventually
@@ -263,7 +263,7 @@ def _seen(scene: Scene) -> str:
     return f"`{scene.status}`"
 
 
-def _credits(money: list[object]) -> str:
+def _credits(money: Sequence[object]) -> str:
     back = sum(isinstance(event, CreditsRefunded) for event in money)
     kept = sum(isinstance(event, CreditsSettled) for event in money)
     assert back + kept <= 1, "money moves once"
