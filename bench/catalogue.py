@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bench import accept, ledger, memory, projector, stress
+from bench import accept, ledger, memory, poison, polls, projector, restart, stress
 from bench.figures import Figure
 from bench.stage import Plan, Stage
 
@@ -12,6 +12,9 @@ BENCHMARKS: Mapping[tuple[str, ...], Measure] = {
     ("P1", "P2"): ledger.measure,
     ("P3", "P3-p99"): accept.measure,
     ("P6",): projector.measure,
+    ("P9", "P9-ready"): restart.measure,
     ("P10",): memory.measure,
+    ("P11",): polls.measure,
+    ("P12",): poison.measure,
     ("S0-149", "S0-149-status"): stress.measure,
 }

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -57,6 +57,12 @@ def one_grant_per_partition(settings: Settings) -> list[Record]:
     return list(found.values())
 
 
+def grants(account_ids: Iterable[str], amount_credits: int) -> list[Record]:
+    """Make one grant for each account, under keys that were never used."""
+    chance = random.Random()
+    return [_record(_grant(name, chance, amount_credits), chance) for name in account_ids]
+
+
 def _requests_of(account_id: str, chance: random.Random) -> list[Record]:
     events: list[Event] = [_grant(account_id, chance)]
     for _ in range(ACTIVE_JOBS_MAX):
@@ -75,11 +81,13 @@ def _requests_of(account_id: str, chance: random.Random) -> list[Record]:
     return [_record(event, chance) for event in events]
 
 
-def _grant(account_id: str, chance: random.Random) -> CreditGrantRequested:
+def _grant(
+    account_id: str, chance: random.Random, amount_credits: int = GRANTED_CREDITS
+) -> CreditGrantRequested:
     return CreditGrantRequested(
         account_id=account_id,
         occurred_at=AT,
-        amount_credits=GRANTED_CREDITS,
+        amount_credits=amount_credits,
         reason="benchmark",
         requested_by="admin",
         idempotency_key=_uuid(chance),

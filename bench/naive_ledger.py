@@ -14,7 +14,8 @@ import faust
 
 from domain.ledger import decide, evolve
 from domain.ledger_state import Account, KeyUse, LedgerSlice, Reservation
-from processors.ledger import ACCOUNT, JOB, KEY, STATE_TYPES, to_command
+from processors.expiry import KEY
+from processors.ledger import ACCOUNT, JOB, STATE_TYPES, to_command
 from runtime.event_log.states import PrefixCodec
 from runtime.settings import settings
 from schemas.codec import decode, encode

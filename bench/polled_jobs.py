@@ -8,7 +8,7 @@ a restart, and poll the same provider by the same plan.
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -30,6 +30,8 @@ from runtime.objects import open_media_store
 from runtime.settings import Settings
 
 POLL_SECONDS = 4.0
+# Among how many the jobs are shared out.
+ACCOUNTS = 4000
 # 20 ms: as long as a provider near by takes to answer.
 ANSWER_SECONDS = 0.02
 LIMITS = Limits()
@@ -98,15 +100,13 @@ class Lane:
         companion.opened()
 
 
-def state_records(count: int) -> list[tuple[str, bytes]]:
-    """Make the records of the state topic that a restarted worker reads."""
-    codec = PrefixCodec(STATE_TYPES)
+def jobs_in_flight(count: int) -> Iterator[OpenJob]:
+    """Make jobs that their provider is at, the same account's far apart from each other."""
     now = utc_now()
-    records = []
     for n in range(count):
         job = Job(
             job_id=str(UUID(int=n + (7 << 100))),
-            account_id=f"account-{n % 4000}",
+            account_id=f"account-{n % ACCOUNTS}",
             provider="google",
             settings=VIDEO,
             prompt=None,
@@ -118,8 +118,13 @@ def state_records(count: int) -> list[tuple[str, bytes]]:
             provider_state="running",
             poll_written_at=now + timedelta(seconds=1),
         )
-        records.append((job_key(job.job_id), codec.encode(OpenJob(job, str(UUID(int=n))))))
-    return records
+        yield OpenJob(job, str(UUID(int=n)))
+
+
+def state_records(count: int) -> list[tuple[str, bytes]]:
+    """Make the records of the state topic that a restarted worker reads."""
+    codec = PrefixCodec(STATE_TYPES)
+    return [(job_key(opened.job.job_id), codec.encode(opened)) for opened in jobs_in_flight(count)]
 
 
 async def carry(kind: str, count: int) -> tuple[float, float]:

@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -29,19 +31,38 @@ PROBE_EVERY_SECONDS = 0.1
 PROBE_WITHIN_SECONDS = 5.0  # one attempt; a process that accepts and then hangs is asked again
 
 
+# What a process that is handed a listening socket is told: its number, and that another still
+# accepts there.
+LISTEN_VARIABLE = "TAPEWORKS_HTTP_LISTEN_FD"
+REPLACES_VARIABLE = "TAPEWORKS_LISTEN_WHEN_READY"
+LISTEN_BACKLOG = 2048  # as uvicorn's own
+# Names the process that answered a probe: two may share a port for a moment.
+PROCESS_HEADER = "X-Process-Id"
+
+
+def listening_socket(port: int) -> socket.socket:
+    """Open a port of the loopback for whoever is handed the socket."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((LOOPBACK, port))
+    listening.listen(LISTEN_BACKLOG)
+    return listening
+
+
 async def at_once() -> None:
     """Say yes: the probe or preparation of a process that needs none."""
 
 
-def http_probe(url: str) -> Probe:
-    """Return a probe that asks a URL for a success."""
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: its code, negative for a signal, None if none ran; and in which time."""
 
-    async def answered() -> None:
-        # A proxy of the environment must not stand between us and our own loopback.
-        async with httpx.AsyncClient(trust_env=False, timeout=PROBE_WITHIN_SECONDS) as client:
-            (await client.get(url)).raise_for_status()
+    exit_code: int | None
+    seconds: float
 
-    return answered
+
+def _ended(popen: "subprocess.Popen[bytes] | None", asked_at: float) -> Ended:
+    return Ended(None if popen is None else popen.returncode, time.monotonic() - asked_at)
 
 
 class ManagedProcess:
@@ -61,6 +82,7 @@ class ManagedProcess:
         prepare: Preparation = at_once,
         address: str = "",
         ports: Sequence[int] = (),
+        listens_on: int | None = None,
         restart: bool = True,
         ready_within_seconds: float = 30.0,
         stop_within_seconds: float = 10.0,
@@ -70,7 +92,9 @@ class ManagedProcess:
 
         `env` is the whole environment, by default ours. `ready` is a probe or a URL. `prepare`
         runs before each start. `address` is only shown. `ports` are what it will listen on: were
-        one taken, the stranger there might answer the probe. `restart` is for the supervisor.
+        one taken, the stranger there might answer the probe. `listens_on` is a port that is opened
+        here and handed down, so that one process can replace another there. `restart` is for the
+        supervisor.
         """
         self.name = name
         self.argv = tuple(argv)
@@ -80,11 +104,13 @@ class ManagedProcess:
         self.pid_path = state.pid(name)
         self._state = state
         self._ports = tuple(ports)
+        self._listens_on = listens_on
+        self._listening: socket.socket | None = None
         self._env = dict(os.environ if env is None else env)
         self._cwd = cwd
         self._user = user
         self._group = group
-        self._probe = http_probe(ready) if isinstance(ready, str) else ready
+        self._probe = self._http_probe(ready) if isinstance(ready, str) else ready
         self._prepare = prepare
         self._ready_within_seconds = ready_within_seconds
         self._stop_within_seconds = stop_within_seconds
@@ -114,8 +140,10 @@ class ManagedProcess:
         self._state.create()
         self._log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
         for port in self._ports:
-            if not is_free(port):
+            if self._listening is None and not is_free(port):
                 raise self._error(f"another program listens on port {port} of {LOOPBACK}")
+        if self._listens_on is not None and self._listening is None:
+            self._listening = listening_socket(self._listens_on)
         await self._prepared()
         self._spawn()
         try:
@@ -125,22 +153,55 @@ class ManagedProcess:
             await self.stop()
             raise
 
+    async def restart_in_order(self) -> "Ended":
+        """Stop the process and start it again; give how it ended.
+
+        One that is handed its port is stopped only once the next one serves there.
+        Raises: StartError when the next one does not serve; one that is handed its port goes on.
+        """
+        before, asked_at = self._popen, time.monotonic()
+        if self._listening is None:
+            await self.stop()
+            ended = _ended(before, asked_at)
+            await self.start()
+            return ended
+        self._log_from = self.log_path.stat().st_size
+        self._spawn({REPLACES_VARIABLE: "true"})
+        try:
+            await self._record()
+            await self._wait_ready()
+        except BaseException:
+            await self._end(self._popen)
+            self._popen = before
+            await self._record()
+            raise
+        asked_at = time.monotonic()
+        await self._end(before)
+        return _ended(before, asked_at)
+
     async def stop(self) -> None:
         """Stop the process, by force when it does not end in time; harmless when it has ended.
 
         Raises: DevstackError when it does not end even by force.
         """
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         if self._popen is None:
             return
-        if self._popen.poll() is None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                await records.stop_process(
-                    psutil.Process(self._popen.pid),
-                    with_signal=self._stop_signal,
-                    within_seconds=self._stop_within_seconds,
-                )
-            self._popen.wait(timeout=self._stop_within_seconds)
+        await self._end(self._popen)
         records.forget(self._state, self.name)
+
+    async def _end(self, popen: subprocess.Popen[bytes] | None) -> None:
+        if popen is None or popen.poll() is not None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            await records.stop_process(
+                psutil.Process(popen.pid),
+                with_signal=self._stop_signal,
+                within_seconds=self._stop_within_seconds,
+            )
+        popen.wait(timeout=self._stop_within_seconds)
 
     async def healthy(self) -> bool:
         """Tell whether the process runs and serves now."""
@@ -154,7 +215,12 @@ class ManagedProcess:
         except Exception as error:
             raise self._error(f"preparing it failed: {type(error).__name__}: {error}") from error
 
-    def _spawn(self) -> None:
+    def _spawn(self, extra: Mapping[str, str] | None = None) -> None:
+        environment = {**self._env, **(extra or {})}
+        handed_down: tuple[int, ...] = ()
+        if self._listening is not None:
+            handed_down = (self._listening.fileno(),)
+            environment[LISTEN_VARIABLE] = str(self._listening.fileno())
         with self.log_path.open("ab") as log:
             try:
                 self._popen = subprocess.Popen(  # noqa: S603  the arguments are our own
@@ -162,7 +228,8 @@ class ManagedProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env=self._env,
+                    env=environment,
+                    pass_fds=handed_down,
                     cwd=self._cwd,
                     user=self._user,
                     group=self._group,
@@ -222,6 +289,18 @@ class ManagedProcess:
         except Exception as error:  # noqa: BLE001  whatever it is stands in the error at the end
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _http_probe(self, url: str) -> Probe:
+        """Return a probe that asks a URL for a success, of this process and no other."""
+
+        async def answered() -> None:
+            # A proxy of the environment must not stand between us and our own loopback.
+            async with httpx.AsyncClient(trust_env=False, timeout=PROBE_WITHIN_SECONDS) as client:
+                answer = (await client.get(url)).raise_for_status()
+            if answer.headers.get(PROCESS_HEADER, str(self.pid)) != str(self.pid):
+                raise DevstackError("the process before it still answers")
+
+        return answered
 
     def _error(self, reason: str) -> StartError:
         return StartError(self.name, reason, self.log_path, self._log_from)

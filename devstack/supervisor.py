@@ -18,7 +18,7 @@ import psutil
 
 from devstack import records
 from devstack.errors import AlreadyRunningError, DevstackError, StopRequestedError
-from devstack.processes import ManagedProcess, start_together, stop_leftovers
+from devstack.processes import Ended, ManagedProcess, start_together, stop_leftovers
 from devstack.records import ProcessRecord
 from devstack.state import StateFolder
 
@@ -111,6 +111,27 @@ class Supervisor:
         await self._unless_stopped(start_together(processes))
         for kept in stage:
             kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {kept.process.name}")
+
+    async def restart(self, name: str) -> Ended:
+        """Stop and start one process in order; give how it ended.
+
+        Raises: DevstackError for a name nobody has; StartError when it does not serve again, which
+        is then tried again as after any other end.
+        """
+        kept = next((k for stage in self._stages for k in stage if k.process.name == name), None)
+        if kept is None or kept.keeper is None:
+            raise DevstackError(f"No process is called {name}; there are {', '.join(self.names)}")
+        kept.keeper.cancel()
+        await asyncio.gather(kept.keeper, return_exceptions=True)
+        try:
+            return await kept.process.restart_in_order()
+        finally:
+            kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {name}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all processes, in the order of their start."""
+        return tuple(kept.process.name for stage in self._stages for kept in stage)
 
     async def status(self) -> tuple[ProcessStatus, ...]:
         """Return one row per process, in the order of their start, each asked now."""

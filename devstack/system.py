@@ -135,10 +135,18 @@ class TapeSystem:
         if name == "simulator":
             port = self._port("simulator", SIMULATOR_PORT)
             return self._managed(name, name, {}, port, "/healthz")
-        return self._managed(name, name, {}, int(self.variables["TAPEWORKS_HTTP_PORT"]), "/readyz")
+        port = int(self.variables["TAPEWORKS_HTTP_PORT"])
+        return self._managed(name, name, {}, port, "/readyz", hand_down=True)
 
     def _managed(
-        self, name: str, kind: str, extra: Mapping[str, str], port: int, probe: str
+        self,
+        name: str,
+        kind: str,
+        extra: Mapping[str, str],
+        port: int,
+        probe: str,
+        *,
+        hand_down: bool = False,
     ) -> ManagedProcess:
         address = f"http://{LOOPBACK}:{port}"
         argv = [sys.executable, "-m", MODULE_BY_PROCESS[kind]]
@@ -155,6 +163,7 @@ class TapeSystem:
             ready=address + probe,
             address=address,
             ports=[port],
+            listens_on=port if hand_down else None,
             ready_within_seconds=READY_WITHIN_SECONDS,
         )
 

@@ -1,18 +1,20 @@
 """`python -m ingress`: serves the HTTP API until SIGTERM or SIGINT, then finishes what it began."""
 
 import logging
+import socket
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ingress.app import create_app
+from ingress.draining import Draining, DrainingServer
 from runtime.garbage import collect_seldom
 from runtime.logs import configure_logs, logger
 from runtime.settings import Settings, settings
 
 log = logger(__name__)
-# 10 s: a call waits at most 2 s for the ledger and 2 s for the read model; the rest is downloads.
-GRACEFUL_SECONDS_MAX = 10
+# 6 s: a call waits at most 2 s for the ledger and 2 s for the read model; the rest is downloads.
+GRACEFUL_SECONDS_MAX = 6
 # 65 s: longer than the 60 s of the usual load balancer, so that it never meets a closed connection.
 KEEP_ALIVE_SECONDS = 65
 
@@ -24,10 +26,13 @@ def main() -> None:
     # It tells every failed attempt, some 100 a second while a broker is away; publisher and
     # decisions tell the same once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    config = server_config(create_app(current), current)
+    draining = Draining(create_app(current))
+    config = server_config(draining, current)
     collect_seldom()
     log.info("ingress_starts", host=current.http_host, port=current.http_port)
-    uvicorn.Server(config).run()
+    handed_down = current.http_listen_fd
+    sockets = None if handed_down is None else [socket.socket(fileno=handed_down)]
+    DrainingServer(config, draining).run(sockets)
 
 
 def server_config(app: ASGIApp, current: Settings) -> uvicorn.Config:

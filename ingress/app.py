@@ -52,10 +52,13 @@ def create_app(
     Raises: ValueError if no key to sign links with is set.
     """
     world = collaborators or Collaborators.real(settings)
+    services = Services(settings, world, clock, monotonic)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with world.running():
+            if settings.listen_when_ready:
+                await services.until_ready()
             yield
 
     app = FastAPI(
@@ -66,7 +69,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.state.services = Services(settings, world, clock, monotonic)
+    app.state.services = services
     for routes in (
         routes_generations,
         routes_media,

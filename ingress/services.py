@@ -21,6 +21,10 @@ from runtime.links import MediaLinks
 from runtime.objects import MediaStore, open_media_store
 from runtime.settings import Settings
 
+# 1 s: a probe's own patience.
+REACHABLE_SECONDS_MAX = 1.0
+READY_SECONDS_MAX = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class Collaborators:
@@ -79,6 +83,28 @@ class Services:
         self.generation_cursors = Cursors(secret, "generations")
         self.transaction_cursors = Cursors(secret, "transactions")
         self.key_cursors = Cursors(secret, "keys")
+
+    async def readiness(self) -> dict[str, bool]:
+        """Say part by part whether this process can do all of its work."""
+        try:
+            async with asyncio.timeout(REACHABLE_SECONDS_MAX):
+                database = await self.read_model.reachable()
+        except TimeoutError:
+            database = False
+        return {
+            "decisions": self.decisions.caught_up,
+            "publisher": self.publisher.connected,
+            "database": database,
+        }
+
+    async def until_ready(self) -> None:
+        """Wait until every part is ready.
+
+        Raises: TimeoutError after 30 s: the process that was to be replaced goes on.
+        """
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            while not all((await self.readiness()).values()):  # noqa: ASYNC110  parts are asked
+                await asyncio.sleep(0.05)
 
 
 def services_of(request: Request) -> Services:

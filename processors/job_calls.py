@@ -7,11 +7,12 @@ repeated freely (design.md section 3, effects outside Kafka).
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
 from domain.breaker import BreakerLimits
+from domain.durations import DurationsByKind
 from domain.failures import (
     ProviderFault,
     Trouble,
@@ -73,6 +74,8 @@ class Outside:
     # More steps than downloads: one that waits out a pause between attempts fetches nothing.
     download_steps: FairPlaces
     gates: Mapping[str, ProviderGate]
+    # Of this worker's own jobs: a new one polls at the usual pace until it knows enough.
+    durations: DurationsByKind = field(default_factory=DurationsByKind)
     clock: Clock = utc_now
     fetch_video: Callable[..., Awaitable[StoredMedia]] = download_video
 
@@ -211,6 +214,9 @@ class JobCalls:
             return 0.0
         place.told(None)
         self._met.pop(job.job_id, None)
+        if isinstance(answer, Finished) and job.submitted_at is not None:
+            age = clock() - job.submitted_at
+            self._outside.durations.of(job.settings).note(max(age.total_seconds(), 0.0))
         match answer:
             case Running(state, progress, position):
                 await self.tell(job.job_id, RecordPoll(clock(), state, progress, position))

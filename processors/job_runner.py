@@ -139,7 +139,11 @@ class JobRunner:
 
     def _plan(self, job: Job) -> PollPlan:
         capabilities = self._outside.providers[job.provider].capabilities(job.settings.model)
-        return PollPlan(capabilities.poll_interval_seconds, capabilities.poll_interval_seconds_max)
+        return PollPlan(
+            capabilities.poll_interval_seconds,
+            capabilities.poll_interval_seconds_max,
+            self._outside.durations.of(job.settings),
+        )
 
     def _forget(self, job_id: str) -> None:
         self._calls.forget(job_id)

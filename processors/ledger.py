@@ -25,7 +25,7 @@ from domain.ledger_state import (
     is_expired,
     slice_keys,
 )
-from processors.expiry import Expiry, Forget
+from processors.expiry import ENDED, KEY, Expiry, Forget
 from runtime.clock import Clock, utc_now
 from runtime.event_log.program import LaneCompanion, LaneHandle
 from runtime.event_log.states import Overlay, PrefixCodec
@@ -43,7 +43,7 @@ from schemas.requests import (
 from schemas.topics import GENERATION_EVENTS, LEDGER_EVENTS, LEDGER_STATE, REQUESTS
 
 SOURCE = "/tapeworks/ledger"
-ACCOUNT, JOB, ENDED, KEY = "account", "job", "ended", "key"
+ACCOUNT, JOB = "account", "job"
 STATE_TYPES: Mapping[str, type] = {
     ACCOUNT: Account,
     JOB: Reservation,

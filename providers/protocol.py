@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from domain.durations import Durations
 from domain.failures import ProviderFault
 from schemas.requests import PrivatePrompt, VideoSettings
 
@@ -166,12 +167,19 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PollPlan:
-    """When to ask again: at once, then every interval, slower as a job grows older (C10)."""
+    """When to ask again: at once, then every interval, slower as a job grows older (C10).
+
+    Where it is known how long such jobs take, later: when this one may have ended (P11).
+    """
 
     interval_seconds: float
     interval_seconds_max: float
+    durations: Durations | None = None
 
     def next_poll_in_seconds(self, submitted_at: datetime, now: datetime) -> float:
-        """Give the wait before the next poll, from the job's age alone: restarts keep the pace."""
+        """Give the wait before the next poll, from the job's age: restarts keep the pace."""
         age_seconds = max((now - submitted_at).total_seconds(), 0.0)
+        known_seconds = self.durations.wait_seconds(age_seconds) if self.durations else None
+        if known_seconds is not None:
+            return max(known_seconds, self.interval_seconds)
         return min(max(age_seconds / 4, self.interval_seconds), self.interval_seconds_max)

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from domain.ledger_state import EndedJob, KeyUse
-from processors import generation, ledger
+from processors import expiry, generation, ledger
 from replay.account_fold import AccountFold
 from replay.checks import FORGET_MARGIN, Check
 from replay.job_story import JobStory
@@ -24,9 +24,9 @@ def ledger_states(fold: AccountFold) -> Iterator[tuple[str, object]]:
     for name, reservation in fold.reservations.items():
         yield f"{ledger.JOB}/{name}", reservation
     for name, ended in fold.ended.items():
-        yield f"{ledger.ENDED}/{name}", ended
+        yield f"{expiry.ENDED}/{name}", ended
     for name, key_use in fold.key_uses.items():
-        yield f"{ledger.KEY}/{name}", key_use
+        yield f"{expiry.KEY}/{name}", key_use
 
 
 def generation_states(stories: Iterable[JobStory]) -> Iterator[tuple[str, object]]:

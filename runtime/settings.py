@@ -137,6 +137,19 @@ class Settings(BaseSettings):
         validation_alias="TAPEWORKS_HTTP_PORT",
         description="Port of the ingress; 0 takes a free one.",
     )
+    http_listen_fd: int | None = Field(
+        default=None,
+        ge=3,
+        validation_alias="TAPEWORKS_HTTP_LISTEN_FD",
+        description="File descriptor of a listening socket that the ingress is handed down; unset, "
+        "it opens host and port itself.",
+    )
+    listen_when_ready: bool = Field(
+        default=False,
+        validation_alias="TAPEWORKS_LISTEN_WHEN_READY",
+        description="Whether the ingress accepts connections only once it is ready: set where it "
+        "replaces one that still serves.",
+    )
     public_url: str = Field(
         default="http://127.0.0.1:8000",
         validation_alias="TAPEWORKS_PUBLIC_URL",

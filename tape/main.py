@@ -6,6 +6,7 @@ from runtime.logs import configure_logs
 from tape.accounts import credits_app, keys_app
 from tape.demo import demo
 from tape.refunds import refunds
+from tape.restart import restart
 from tape.simulate import simulate_app
 from tape.up import down, env, up
 from tape.verify import verify
@@ -28,6 +29,7 @@ def quiet() -> None:
 app.command()(up)
 app.command()(down)
 app.command()(env)
+app.command()(restart)
 app.command()(demo)
 app.command()(watch)
 app.command()(verify)

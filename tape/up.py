@@ -21,6 +21,7 @@ from devstack.system import WORKER_KINDS, SystemOptions, TapeSystem
 from runtime.topics import TopicError
 from tape.bootstrap import ensure_demo_account
 from tape.context import ENVIRONMENT_FILE, find_target, save_target, state_dir
+from tape.restart import serve_restarts
 
 console = Console()
 # 120 s: a first start makes the database and formats the broker's log.
@@ -93,9 +94,12 @@ async def _run(options: SystemOptions) -> None:
             await system.start(supervisor)
             await asyncio.to_thread(ensure_demo_account, system)
         save_target(state.path, system.variables)
+        restarts = asyncio.create_task(serve_restarts(state, supervisor))
         try:
             await _show(supervisor, system, notes)
         finally:
+            restarts.cancel()
+            await asyncio.gather(restarts, return_exceptions=True)
             (state.path / ENVIRONMENT_FILE).unlink(missing_ok=True)
             console.print("stopping")
 

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from runtime import metrics
 from runtime.clock import monotonic_seconds
 from runtime.event_log.access import KAFKA, LogAccess
@@ -110,9 +112,10 @@ class Lane:
         # 1. Fence every earlier owner and settle its open transaction.
         await self._producer.open()
         # 2. Only then read what was really committed, to the end.
-        self.states, self._positions = await read_states(
+        states, self._positions = await read_states(
             servers, self._state_topic, self.partition, self._program.codec, self._access.consumer
         )
+        self.states = States(states, self._decoded)
         await check_positions(
             servers, self._inputs, self.partition, self._positions, self._access.consumer
         )
@@ -177,6 +180,13 @@ class Lane:
                 waiting.committed.set_exception(LaneClosedError())
         await self._producer.close()
         log.info("lane_closed", processor=self._program.name, partition=self.partition)
+
+    def _decoded(self, key: str, value: bytes) -> object:
+        try:
+            return self._program.codec.decode(key, value)
+        except (ValueError, msgspec.DecodeError) as error:
+            # Whoever asks could only go on without it, as if it had never been.
+            self._die(f"{self._state_topic}[{self.partition}]: cannot read {key}: {error!r}")
 
     async def _run(self) -> None:
         while not self._closed:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from runtime.event_log.states import StateCodec, States
+from runtime.event_log.states import StateCodec
 
 # The key of the record that holds the next offset of each input topic.
 POSITIONS_KEY = "positions"
@@ -31,15 +31,14 @@ async def read_states(
     partition: int,
     codec: StateCodec,
     consumer_of: Callable[..., Any] = AIOKafkaConsumer,
-) -> tuple[States, dict[str, int]]:
-    """Fold one partition of a state topic into states and input positions.
+) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Fold one partition of a state topic into the bytes of its states and input positions.
 
-    Raises: TimeoutError when the broker stops answering; KeyError or msgspec.DecodeError for a
-    record of a shape this version does not know.
+    Raises: TimeoutError when the broker stops answering; StateError for a key of a kind that this
+    version does not know.
     Guarantee: sees everything that was committed before the call.
     """
-    states = States()
-    positions: dict[str, int] = {}
+    newest: dict[bytes, bytes | None] = {}
     reader = _reader(bootstrap_servers, consumer_of)
     await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
     try:
@@ -51,15 +50,16 @@ async def read_states(
             batches = await asyncio.wait_for(
                 reader.getmany(timeout_ms=1000, max_records=5000), PROGRESS_TIMEOUT_SECONDS
             )
-            for record in batches.get(source, ()):
-                key = record.key.decode()
-                if key == POSITIONS_KEY:
-                    positions = _positions.decode(record.value)
-                else:
-                    states.load(key, codec.decode(key, record.value) if record.value else None)
+            newest.update((record.key, record.value) for record in batches.get(source, ()))
     finally:
         await reader.stop()
-    return states, positions
+    positions = newest.pop(POSITIONS_KEY.encode(), None)
+    # A tombstone stays on the topic until the broker has compacted it away.
+    kept = {key.decode(): value for key, value in newest.items() if value}
+    for key in kept:
+        if not codec.knows(key):
+            raise StateError(f"{topic}[{partition}] holds {key!r}, written by a newer version")
+    return kept, _positions.decode(positions) if positions else {}
 
 
 async def check_positions(

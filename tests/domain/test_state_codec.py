@@ -51,3 +51,9 @@ def test_a_state_of_another_shape_is_refused():
 def test_a_state_that_holds_something_without_a_written_form_is_a_bug():
     with pytest.raises(AssertionError, match="a state holds a object"):
         LEDGER.encode([object()])
+
+
+def test_the_kinds_of_state_that_are_known_are_those_that_were_declared():
+    assert all(LEDGER.knows(f"{kind}/x") for kind in ("account", "job", "ended", "key"))
+    assert not LEDGER.knows("stranger/1")
+    assert not LEDGER.knows("accounts/1")

@@ -296,3 +296,33 @@ async def test_the_groups_offsets_follow_the_events_even_if_nothing_more_arrives
 
 def _of(record: InputRecord) -> tuple[bytes | None, bytes | None, tuple[tuple[str, bytes], ...]]:
     return record.key, record.value, record.headers
+
+
+async def test_a_worker_does_not_open_on_states_that_a_newer_version_wrote(
+    settings: Settings,
+) -> None:
+    lane = ledger_lane(settings)
+    await lane.open()
+    strange = OutgoingRecord(f"{settings.namespace}ledger.state", b"voucher/alice", b"{}")
+    await lane._producer.write([strange], "ledger", {})
+    await lane.close()
+    refused = ledger_lane(settings)
+    with pytest.raises(StateError, match=r"holds 'voucher/alice', written by a newer version"):
+        await refused.open()
+    await refused.close()
+
+
+async def test_a_state_that_cannot_be_read_ends_the_worker_when_it_is_needed(
+    settings: Settings,
+) -> None:
+    """Not as an input that cannot be decided: that would set the input aside."""
+    lane = ledger_lane(settings)
+    await lane.open()
+    broken = OutgoingRecord(f"{settings.namespace}ledger.state", b"account/alice", b"{")
+    await lane._producer.write([broken], "ledger", {})
+    await lane.close()
+    next_owner = ledger_lane(settings)
+    await next_owner.open()
+    with pytest.raises(DiedError, match="cannot read account/alice"):
+        next_owner.states.get("account/alice")
+    await next_owner.close()

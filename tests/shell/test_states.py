@@ -59,3 +59,41 @@ def test_a_tombstone_of_the_state_topic_ends_a_record_and_an_unknown_one_is_noth
     states.load("a", None)
     states.load("a", None)
     assert len(states) == 0
+
+
+def read_back(records: dict[str, bytes]) -> tuple[States, list[str]]:
+    """Give states as a lane has them after its opening, and a list of what was decoded."""
+    decoded: list[str] = []
+
+    def decode(key: str, value: bytes) -> object:
+        decoded.append(key)
+        return int(value)
+
+    return States(records, decode), decoded
+
+
+def test_a_state_is_decoded_once_when_it_is_first_asked_for():
+    states, decoded = read_back({"a": b"1", "b": b"2"})
+    assert (len(states), sorted(states), decoded) == (2, ["a", "b"], [])
+    assert (states.get("b"), states.get("b"), states.get("c")) == (2, 2, None)
+    assert (len(states), decoded) == (2, ["b"])
+    assert dict(states.items()) == {"a": 1, "b": 2}
+    assert set(states.values()) == {1, 2}
+    assert decoded == ["b", "a"]
+
+
+def test_what_was_never_decoded_is_replaced_or_ended_as_anything_else():
+    states, decoded = read_back({"a": b"1", "b": b"2", "c": b"3"})
+    states.load("a", 10)
+    states.load("b", None)
+    assert (states.get("a"), states.get("b"), len(states)) == (10, None, 2)
+    assert dict(states.items()) == {"a": 10, "c": 3}
+    assert decoded == ["c"]
+
+
+def test_an_end_of_a_state_that_was_never_decoded_is_written():
+    states, _ = read_back({"a": b"1"})
+    overlay = Overlay(states)
+    overlay.put("a", None)
+    overlay.keep()
+    assert overlay.changed == {"a": None}
