@@ -4,6 +4,8 @@ import pytest
 
 from bench.catalogue import BENCHMARKS
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 @pytest.mark.parametrize("ids", BENCHMARKS, ids=" and ".join)
 async def test_a_benchmark_runs_and_its_results_are_right(ids, stage, plan):
