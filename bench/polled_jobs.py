@@ -86,6 +86,8 @@ class Lane:
         self.states = states
         self.program = program
 
+    async def readable(self) -> None: ...
+
     async def decide(self, command: object) -> None:
         overlay = Overlay(self.states)
         written = self.program.decide_command(command, overlay)

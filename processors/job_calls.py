@@ -137,6 +137,8 @@ class JobCalls:
         intended = self.job(job.job_id)
         if intended is None or intended.status != "submitting":
             return
+        # A commit whose markers are lost may be taken back, and what was ordered then is not.
+        await self._lane.readable()
         assert intended.prompt is not None, "the words of a job are kept until it is submitted"
         submission = Submission(job.job_id, job.settings, intended.prompt)
         attempt = intended.attempt

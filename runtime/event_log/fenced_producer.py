@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from runtime.exits import Die
 from runtime.kafka_answers import expect_answers
@@ -36,6 +37,14 @@ class OutgoingRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+
+class _Sent(NamedTuple):
+    """A batch on its way: how many records, and where its first came to lie."""
+
+    topic: str
+    records: int
+    placed: "asyncio.Future[RecordMetadata]"
 
 
 class FencedProducer:
@@ -77,11 +86,14 @@ class FencedProducer:
         records: Sequence[OutgoingRecord],
         group_id: str,
         next_offsets: Mapping[str, int],
-    ) -> None:
-        """Write records and the group's offsets as one transaction, or end the process."""
+    ) -> Mapping[str, int]:
+        """Write records and the group's offsets as one transaction, or end the process.
+
+        Shape: gives for each topic the offset behind the last record written.
+        """
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
-                await self._transact(records, group_id, next_offsets)
+                return await self._transact(records, group_id, next_offsets)
         except BaseException as error:
             # Cancellation included: half a transaction's outcome is nobody's to guess.
             self._die(f"a transaction of partition {self._partition} failed: {error!r}")
@@ -92,11 +104,11 @@ class FencedProducer:
         records: Sequence[OutgoingRecord],
         group_id: str,
         next_offsets: Mapping[str, int],
-    ) -> None:
+    ) -> Mapping[str, int]:
         await self._producer.begin_transaction()
         sends = await self._send(records)
         # aiokafka 0.14.0 commits happily although a send in the transaction failed.
-        await asyncio.gather(*sends)
+        placed = await asyncio.gather(*(sent for _, _, sent in sends))
         if next_offsets:
             await self._producer.send_offsets_to_transaction(
                 {
@@ -106,14 +118,18 @@ class FencedProducer:
                 group_id,
             )
         await self._producer.commit_transaction()
+        ends: dict[str, int] = {}
+        for (topic, written, _), place in zip(sends, placed, strict=True):
+            ends[topic] = max(ends.get(topic, 0), place.offset + written)
+        return ends
 
-    async def _send(self, records: Sequence[OutgoingRecord]) -> "list[asyncio.Future[object]]":
+    async def _send(self, records: Sequence[OutgoingRecord]) -> "list[_Sent]":
         """Hand the records over, those of one topic in their order; give what to wait for.
 
         As whole batches: one by one each record costs a future and a turn of the client's queue
         (decision 0024).
         """
-        sends: list[asyncio.Future[object]] = []
+        sends: list[_Sent] = []
         building: dict[str, BatchBuilder] = {}
         for record in records:
             batch = building.get(record.topic)
@@ -129,12 +145,12 @@ class FencedProducer:
             sends.append(await self._send_batch(topic, batch))
         return sends
 
-    async def _send_batch(self, topic: str, batch: BatchBuilder) -> "asyncio.Future[object]":
+    async def _send_batch(self, topic: str, batch: BatchBuilder) -> "_Sent":
         batch.close()
-        sent: asyncio.Future[object] = await self._producer.send_batch(
+        sent: asyncio.Future[RecordMetadata] = await self._producer.send_batch(
             batch, topic, partition=self._partition
         )
-        return sent
+        return _Sent(topic, batch.record_count(), sent)
 
     async def close(self) -> None:
         """Close the connection; bounded, for nothing is buffered outside a transaction."""

@@ -17,6 +17,7 @@ from runtime.event_log.access import KAFKA, LogAccess
 from runtime.event_log.dead_letters import dead_letter
 from runtime.event_log.fenced_producer import FencedProducer, OutgoingRecord
 from runtime.event_log.program import InputRecord, LaneClosedError, LaneCompanion, Program
+from runtime.event_log.readable_end import ReadableEnd
 from runtime.event_log.state_reader import (
     POSITIONS_KEY,
     check_positions,
@@ -93,6 +94,10 @@ class Lane:
             die,
             access.producer,
         )
+        self._readable = ReadableEnd(
+            settings.kafka_bootstrap_servers, self._output, partition, die, access.consumer
+        )
+        self._output_end = 0
         self._queue: asyncio.Queue[InputRecord | _Command] = asyncio.Queue(QUEUE_INPUTS_MAX)
         self._positions: dict[str, int] = {}
         self._last_put: dict[str, int] = {}
@@ -164,6 +169,10 @@ class Lane:
         await self._queue.put(_Command(command, committed))
         await committed
 
+    async def readable(self) -> None:
+        """Return once others can read every event that is committed now."""
+        await self._readable.passes(self._output_end)
+
     async def close(self) -> None:
         """Bring the transaction in hand to its end, drop the rest, and let go.
 
@@ -179,6 +188,7 @@ class Lane:
             if isinstance(waiting, _Command) and not waiting.committed.done():
                 waiting.committed.set_exception(LaneClosedError())
         await self._producer.close()
+        await self._readable.close()
         log.info("lane_closed", processor=self._program.name, partition=self.partition)
 
     def _decoded(self, key: str, value: bytes) -> object:
@@ -286,9 +296,10 @@ class Lane:
         idle = not batch.writes and not batch.positions
         if batch.writes or (idle and self._uncommitted_positions):
             started = monotonic_seconds()
-            await self._producer.write(
+            ends = await self._producer.write(
                 self._outgoing(batch), self._group_id, self._offsets_due(started, idle=idle)
             )
+            self._output_end = ends.get(self._output, self._output_end)
             metrics.lane_commit_seconds.labels(self._program.name).observe(
                 monotonic_seconds() - started
             )

@@ -37,6 +37,10 @@ class LaneHandle(Protocol):
         """
         ...
 
+    async def readable(self) -> None:
+        """Return once others can read every event that is committed now."""
+        ...
+
 
 class LaneClosedError(Exception):
     """The lane went to another owner; what was asked of it was not decided here."""

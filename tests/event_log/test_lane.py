@@ -72,6 +72,17 @@ async def test_events_state_and_positions_of_a_batch_become_visible_together(
     assert keys["job"] == 2
 
 
+async def test_what_is_readable_is_seen_by_everybody(settings: Settings) -> None:
+    await publish(settings, "requests", [grant(), generation()])
+    lane = ledger_lane(settings)
+    await lane.open()
+    for record in await inputs(settings, "requests"):
+        await feed(lane, [record])
+        await lane.readable()
+        assert len(await event_types(settings)) == record.offset + 1
+    await lane.close()
+
+
 async def test_a_record_delivered_again_changes_nothing_I14(settings: Settings) -> None:
     await publish(settings, "requests", [grant(), generation()])
     records = await inputs(settings, "requests")

@@ -178,6 +178,8 @@ class MemoryLane:
         )
         self.runner = self.program.companion(self)
 
+    async def readable(self) -> None: ...
+
     async def decide(self, command: object) -> None:
         if self.closed:
             raise LaneClosedError

@@ -68,6 +68,20 @@ async def test_the_intent_stands_on_the_tape_before_the_provider_is_called_I07(l
     assert seen_at_call == [["SubmissionIntended"]]
 
 
+async def test_nothing_is_ordered_before_others_can_read_the_intent_I07(
+    lane, provider, monkeypatch
+):
+    """torture.md row 15: what cannot be read may still be taken back (decision 0032)."""
+    readable = asyncio.Event()
+    monkeypatch.setattr(lane, "readable", readable.wait)
+    lane.receive(reserved())
+    await lane.until("SubmissionIntended")
+    await asyncio.sleep(0.05)
+    assert provider.submissions == []
+    readable.set()
+    await lane.until("GenerationSubmitted")
+
+
 async def test_the_first_poll_comes_at_once_and_the_next_after_the_interval_C10(lane, provider):
     lane.receive(reserved())
 

@@ -69,6 +69,8 @@ class FakeLane:
     closed: bool = False
     asked: list[object] = field(default_factory=list)
 
+    async def readable(self) -> None: ...
+
     async def decide(self, command: object) -> None:
         if self.closed:
             raise LaneClosedError

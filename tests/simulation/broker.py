@@ -75,7 +75,7 @@ class Batch:
 
     def __init__(self) -> None:
         self.records: list[Any] | None = []
-        self.arrival: asyncio.Future[None] | None = None
+        self.arrival: asyncio.Future[list[int]] | None = None
 
 
 class Broker:
@@ -116,6 +116,7 @@ class Broker:
         if draw < self.failing:
             raise KafkaTimeoutError("planted: the records were not taken")
         transaction = self._begun(producer)
+        placed: list[int] = []
         for topic, number, entry in records or ():
             partition = self.partition(topic, number)
             offsets = transaction.entries.get(partition)
@@ -123,8 +124,9 @@ class Broker:
                 offsets = transaction.entries[partition] = []
                 partition.open[transaction] = len(partition.entries)
             offsets.append(len(partition.entries))
+            placed.append(len(partition.entries))
             partition.entries.append((*entry, transaction))
-        return LOST if draw > 1 - self.failing else None
+        return LOST if draw > 1 - self.failing else placed
 
     def add_offsets(
         self, transactional_id: str, epoch: int, offsets: dict[TopicPartition, int], group: str

@@ -32,6 +32,9 @@ class MemoryBatch:
 
     def close(self) -> None: ...
 
+    def record_count(self) -> int:
+        return len(self.entries)
+
 
 class MemoryProducer:
     """What a lane sees of the broker when it writes; the shape is aiokafka's."""
@@ -59,7 +62,7 @@ class MemoryProducer:
 
     async def send_batch(
         self, built: "MemoryBatch", topic: str, *, partition: int
-    ) -> "asyncio.Future[None]":
+    ) -> "asyncio.Future[_Placed]":
         assert self._in_transaction, "aiokafka refuses a send outside of a transaction"
         network, batch = self._broker.network, self._batch
         if network.random.random() < 0.02:
@@ -72,7 +75,10 @@ class MemoryProducer:
         assert batch.records is not None, "a batch that was sent is replaced"
         batch.records.extend([(topic, partition, entry) for entry in built.entries])
         assert batch.arrival is not None
-        return batch.arrival
+        placed: asyncio.Future[_Placed] = asyncio.get_running_loop().create_future()
+        first = len(batch.records) - len(built.entries)
+        batch.arrival.add_done_callback(lambda arrival: _tell_place(arrival, placed, first))
+        return placed
 
     async def send_offsets_to_transaction(
         self, offsets: dict[TopicPartition, int], group_id: str
@@ -87,6 +93,26 @@ class MemoryProducer:
             await asyncio.wait([self._batch.arrival])
         await self._broker.network.ask(self._broker.commit, self._id, self._epoch)
         self._in_transaction = False
+
+
+def _tell_place(
+    arrival: "asyncio.Future[list[int]]", placed: "asyncio.Future[_Placed]", first: int
+) -> None:
+    if placed.done() or arrival.cancelled():
+        placed.cancel()
+    elif error := arrival.exception():
+        placed.set_exception(error)
+    else:
+        placed.set_result(_Placed(arrival.result()[first]))
+
+
+class _Placed:
+    """Where the first record of a batch came to lie; the name is aiokafka's."""
+
+    __slots__ = ("offset",)
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
 
 
 class MemoryConsumer:
