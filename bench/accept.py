@@ -9,7 +9,8 @@ carries the decision.
 import asyncio
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -38,6 +39,8 @@ RATE_MIN = 5.0
 CALM_RATE = 200.0
 CALM_SECONDS_FULL = 5.0
 CALM_BAR_MS = 30.0
+# 60 s: a broker that has just started compiles itself for as long, on a core of its own.
+WARM_SECONDS_FULL = 60.0
 PROFILE_RATE = 300.0
 PROFILE_SECONDS = 10.0
 ACCEPTED = 202
@@ -96,32 +99,56 @@ class Target:
         return min(latency, ANSWER_SECONDS_MAX) * 1000
 
 
-async def measure(stage: Stage, plan: Plan) -> list[Figure]:
-    """Measure both figures on one running system."""
+@dataclass(frozen=True)
+class Accepting:
+    """A running ingress and ledger, and accounts with credits whose keys are known there."""
+
+    settings: Settings
+    keys: list[str]
+    ingress: Worker
+    ledger: Worker
+
+    @property
+    def url(self) -> str:
+        return _url(self.settings)
+
+
+@asynccontextmanager
+async def accepting(stage: Stage, accounts: int) -> AsyncIterator[Accepting]:
+    """Run what a POST needs until it is answered, and nothing of what comes after."""
     settings = await _settings(stage)
-    echo_settings = settings.model_copy(update={"http_port": free_port()})
     # What is logged by default is logged here.
     extra = {"TAPEWORKS_LOG_LEVEL": settings.log_level}
     ledger = stage.start_worker("processors.ledger_main", settings, extra=extra)
     ingress = stage.start_worker("ingress", settings, extra=extra)
-    echo = stage.start_worker("bench.echo", echo_settings)
     try:
-        keys = await accounts_with_keys(settings, plan.amount(ACCOUNTS_FULL, 50))
+        keys = await accounts_with_keys(settings, accounts)
         await ingress.until_answers(f"{_url(settings)}/readyz")
-        await echo.until_answers(f"{_url(echo_settings)}/readyz")
         await ledger.ready()
         await until_no_lag(settings, settings.namespace + "ledger", REQUESTS.name, 60)
-        with LoadProcess() as sender:
-            ours = _ours(settings, keys, sender, ingress)
-            against = _against(echo_settings, sender, echo)
-            await _warm(settings, keys, sender, ours, against)
-            figures = await _figures(plan, ours, against, ledger)
-            if plan.profile:
-                await _profile(stage, ours, ledger)
-        figures[0].faults += await _faults(settings, ours.answers)
+        yield Accepting(settings, keys, ingress, ledger)
     finally:
-        for worker in (ingress, echo, ledger):
-            worker.stop()
+        ingress.stop()
+        ledger.stop()
+
+
+async def measure(stage: Stage, plan: Plan) -> list[Figure]:
+    """Measure both figures on one running system."""
+    async with accepting(stage, plan.amount(ACCOUNTS_FULL, 50)) as running:
+        echo_settings = running.settings.model_copy(update={"http_port": free_port()})
+        echo = stage.start_worker("bench.echo", echo_settings)
+        try:
+            await echo.until_answers(f"{_url(echo_settings)}/readyz")
+            with LoadProcess() as sender:
+                ours = target_of(running, sender)
+                against = _against(echo_settings, sender, echo)
+                await warm(running, sender, [ours, against], plan)
+                figures = await _figures(plan, ours, against, running.ledger)
+                if plan.profile:
+                    await _profile(stage, ours, running.ledger)
+            figures[0].faults += await faults_of(running.settings, ours.answers)
+        finally:
+            echo.stop()
     return figures
 
 
@@ -139,20 +166,26 @@ def _url(settings: Settings) -> str:
     return f"http://{LOOPBACK}:{settings.http_port}"
 
 
-def _ours(settings: Settings, keys: list[str], sender: LoadProcess, worker: Worker) -> Target:
-    posts = [
+def posts_of(keys: list[str]) -> list[bytes]:
+    """Write one order for each account; where it is sent again it is a new one."""
+    return [
         request("POST", "/v1/generations", {**header, "Idempotency-Key": "load-{number}"}, BODY)
         for header in authorized(keys)
     ]
+
+
+def target_of(running: Accepting, sender: LoadProcess) -> Target:
+    """Send orders of all accounts in turn."""
+    posts = posts_of(running.keys)
     numbers = count(0, 10**6)
 
     def load(rate: float, seconds: float) -> Load:
         start = next(numbers)
         # Each step goes on with other accounts, so that all have about as many jobs.
         turned = posts[start // 7 % len(posts) :] + posts[: start // 7 % len(posts)]
-        return Load(_url(settings), turned, rate, seconds, first_number=start, bodies_kept=True)
+        return Load(running.url, turned, rate, seconds, first_number=start, bodies_kept=True)
 
-    return Target("ours", load, sender.send, worker, DECIDED, FIRST_RATES["ours"])
+    return Target("ours", load, sender.send, running.ingress, DECIDED, FIRST_RATES["ours"])
 
 
 def _against(settings: Settings, sender: LoadProcess, worker: Worker) -> Target:
@@ -164,15 +197,15 @@ def _against(settings: Settings, sender: LoadProcess, worker: Worker) -> Target:
     return Target("echo", load, sender.send, worker, b'"prompt":', FIRST_RATES["echo"])
 
 
-async def _warm(
-    settings: Settings, keys: list[str], sender: LoadProcess, ours: Target, against: Target
+async def warm(
+    running: Accepting, sender: LoadProcess, targets: Sequence[Target], plan: Plan
 ) -> None:
-    """Have every key looked up once, and each path run for a moment."""
-    reads = [request("GET", "/v1/models", header) for header in authorized(keys)]
-    looked_up = Load(_url(settings), reads, 400, len(reads) / 400)
+    """Have every key looked up once, and each path run until the broker is compiled."""
+    reads = [request("GET", "/v1/models", header) for header in authorized(running.keys)]
+    looked_up = Load(running.url, reads, 400, len(reads) / 400)
     await asyncio.to_thread(sender.send, looked_up)
-    for target in (ours, against):
-        await target.offer(100, 1)
+    for target in targets:
+        await target.offer(CALM_RATE, max(1.0, WARM_SECONDS_FULL * min(1.0, plan.scale)))
         target.cpu_us.clear()
 
 
@@ -240,7 +273,7 @@ async def _profile(stage: Stage, ours: Target, ledger: Worker) -> None:
         profiler.wait(20)
 
 
-async def _faults(settings: Settings, answers: list[bytes]) -> list[str]:
+async def faults_of(settings: Settings, answers: list[bytes]) -> list[str]:
     """Compare what clients were told with what is on the log."""
     lag = await until_no_lag(settings, settings.namespace + "ledger", REQUESTS.name)
     wrong = [f"{lag} requests of lag at the end"] if lag else []

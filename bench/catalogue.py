@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from bench import accept, ledger, memory, poison, polls, projector, restart, stress
+from bench import accept, ledger, memory, overload, poison, polls, projector, restart, stress
 from bench.figures import Figure
 from bench.stage import Plan, Stage
 
@@ -16,5 +16,6 @@ BENCHMARKS: Mapping[tuple[str, ...], Measure] = {
     ("P10",): memory.measure,
     ("P11",): polls.measure,
     ("P12",): poison.measure,
+    ("P13", "P14"): overload.measure,
     ("S0-149", "S0-149-status"): stress.measure,
 }

@@ -1,0 +1,155 @@
+"""P13, P14: what is accepted at five times the peak, and what 99 see of one that floods.
+
+What runs is what P3 runs (bench/accept.py). A request counts as accepted if it was answered 202
+with the ledger's decision; a refusal must say when to come back.
+"""
+
+import asyncio
+import statistics
+from collections.abc import Sequence
+
+from bench.accept import (
+    ACCEPTED,
+    ACCOUNTS_FULL,
+    DECIDED,
+    Accepting,
+    accepting,
+    faults_of,
+    posts_of,
+    target_of,
+    warm,
+)
+from bench.figures import Bar, Figure, Side
+from bench.http_load import Answers, Load, LoadProcess
+from bench.rounds import interleave
+from bench.stage import Plan, Stage
+
+KAFKA = "decision on the log, acks=all on one broker"
+TIMES_PEAK = 5
+STEP_SECONDS_FULL = 5.0
+QUIET_ACCOUNTS = 99
+QUIET_RATE = 100.0
+FLOOD_RATE = 300.0
+QUIET_SECONDS_FULL = 10.0
+REFUSALS = frozenset({429, 503})
+
+
+async def measure(stage: Stage, plan: Plan) -> list[Figure]:
+    """Measure both on one running system."""
+    async with accepting(stage, plan.amount(ACCOUNTS_FULL, QUIET_ACCOUNTS + 1)) as running:
+        with LoadProcess() as sender, LoadProcess() as flooder:
+            await warm(running, sender, [target_of(running, sender)], plan)
+            figures = [
+                await _goodput(running, sender, plan),
+                await _beside_a_flood(running, sender, flooder, plan),
+            ]
+    return figures
+
+
+async def _goodput(running: Accepting, sender: LoadProcess, plan: Plan) -> Figure:
+    figure = Figure(
+        id="P13",
+        title=f"accepted at {TIMES_PEAK} times the offered load",
+        unit="requests/s",
+        ours=Side(f"{TIMES_PEAK} times the peak offered", KAFKA),
+        against=Side("peak", KAFKA),
+        bar=Bar(at_least=0.9),
+    )
+    seconds = max(0.5, STEP_SECONDS_FULL * min(1.0, plan.scale))
+    target = target_of(running, sender)
+    refused_ms: list[float] = []
+    peaks: list[float] = []
+
+    async def accepted_at(rate: float) -> float:
+        answers = await asyncio.to_thread(sender.send, target.load(rate, seconds))
+        target.answers += [body for body in answers.bodies if DECIDED in body]
+        refused_ms.extend(_refused_ms(answers))
+        figure.faults += _wrong(answers)
+        return _accepted(answers) / max(answers.took_seconds, seconds)
+
+    async def peak() -> float:
+        rate = await target.highest_rate(seconds / 2, plan.amount(4, 2))
+        peaks.append(rate)
+        # Beyond the rate that is answered in time more may still be accepted.
+        return max([await accepted_at(rate), await accepted_at(1.5 * rate)])
+
+    await interleave(
+        {
+            "peak": (figure.against, peak),
+            "overload": (figure.ours, lambda: accepted_at(TIMES_PEAK * peaks[-1])),
+        },
+        plan.pairs,
+    )
+    calm = await asyncio.to_thread(sender.send, target.load(peaks[-1] / 2, seconds))
+    target.answers += calm.bodies
+    figure.notes.append(
+        f"{len(refused_ms):,} refusals, p99 {_p99(refused_ms):.0f} ms; at half the peak right "
+        f"afterwards p99 {calm.quantile(0.99) * 1000:.0f} ms"
+    )
+    figure.faults += await faults_of(running.settings, target.answers)
+    return figure
+
+
+async def _beside_a_flood(
+    running: Accepting, sender: LoadProcess, flooder: LoadProcess, plan: Plan
+) -> Figure:
+    figure = Figure(
+        id="P14",
+        title=f"p99 of {QUIET_ACCOUNTS} accounts beside one that floods",
+        unit="ms",
+        ours=Side("beside the flood", KAFKA),
+        against=Side("alone", KAFKA),
+        bar=Bar(at_most=1.5),
+    )
+    seconds = max(0.5, QUIET_SECONDS_FULL * min(1.0, plan.scale))
+    quiet, loud = posts_of(running.keys[:QUIET_ACCOUNTS]), posts_of(running.keys[-1:])
+    first = [10**7]
+
+    def load(posts: Sequence[bytes], rate: float) -> Load:
+        first[0] += 10**5
+        return Load(running.url, posts, rate, seconds, first_number=first[0], bodies_kept=True)
+
+    async def quiet_p99_ms(*, flooded: bool) -> float:
+        flood = (
+            asyncio.to_thread(flooder.send, load(loud, FLOOD_RATE)) if flooded else asyncio.sleep(0)
+        )
+        answers, _ = await asyncio.gather(
+            asyncio.to_thread(sender.send, load(quiet, QUIET_RATE)), flood
+        )
+        if not all(DECIDED in body for body in answers.bodies):
+            figure.faults.append(f"quiet accounts were answered {answers.by_status}")
+        return answers.quantile(0.99) * 1000
+
+    await interleave(
+        {
+            "alone": (figure.against, lambda: quiet_p99_ms(flooded=False)),
+            "flooded": (figure.ours, lambda: quiet_p99_ms(flooded=True)),
+        },
+        plan.pairs,
+    )
+    figure.notes.append(f"{QUIET_RATE:g}/s of the quiet, {FLOOD_RATE:g}/s of the one")
+    return figure
+
+
+def _accepted(answers: Answers) -> int:
+    return sum(
+        status == ACCEPTED and DECIDED in body
+        for status, body in zip(answers.statuses, answers.bodies, strict=True)
+    )
+
+
+def _refused_ms(answers: Answers) -> list[float]:
+    return [
+        seconds * 1000
+        for seconds, status in zip(answers.seconds, answers.statuses, strict=True)
+        if status in REFUSALS
+    ]
+
+
+def _wrong(answers: Answers) -> list[str]:
+    strange = {s: n for s, n in answers.by_status.items() if s not in {ACCEPTED, *REFUSALS}}
+    return [f"answered with {strange}"] if strange else []
+
+
+def _p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98] if len(values) > 1 else 0.0
