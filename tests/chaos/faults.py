@@ -18,11 +18,12 @@ FAULTS: tuple[Fault, ...] = (
 # A small run takes some faults together, each as often as it would be taken alone.
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("worker_killed", "provider_faults"),
-    ("worker_frozen", "requests_twice", "poison_records"),
+    ("worker_frozen", "requests_twice"),
     ("ingress_killed", "postgres_read_only", "provider_frozen"),
     ("broker_killed", "postgres_killed"),
-    ("rebalance_storm", "requests_ten_times", "provider_dead"),
+    ("rebalance_storm", "poison_records"),
     ("postgres_full_of_connections", "broker_frozen"),
+    ("requests_ten_times", "provider_dead"),
     ("broker_disk_full",),
     ("everything_killed",),
     ("offsets_reset",),
