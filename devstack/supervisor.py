@@ -142,7 +142,8 @@ class Supervisor:
                 name=kept.process.name,
                 pid=kept.process.pid,
                 address=kept.process.address,
-                healthy=healthy,
+                # It may have ended since it was asked.
+                healthy=healthy and kept.process.pid is not None,
                 restarts=kept.restarts,
                 uptime_seconds=kept.process.uptime_seconds,
                 log_path=kept.process.log_path,

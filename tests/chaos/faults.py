@@ -19,12 +19,18 @@ FAULTS: tuple[Fault, ...] = (
 TOGETHER: tuple[tuple[str, ...], ...] = (
     ("worker_killed", "provider_faults"),
     ("worker_frozen", "requests_twice"),
-    ("ingress_killed", "postgres_read_only", "provider_frozen"),
-    ("broker_killed", "postgres_killed"),
+    ("ingress_killed", "postgres_read_only"),
     ("rebalance_storm", "poison_records"),
     ("postgres_full_of_connections", "broker_frozen"),
     ("requests_ten_times", "provider_dead"),
     ("broker_disk_full",),
-    ("everything_killed",),
     ("offsets_reset",),
 )
+
+# What a small run leaves to a small test of its own.
+ELSEWHERE = {
+    "broker_killed": "tests/system/test_outages.py",
+    "postgres_killed": "tests/system/test_outages.py",
+    "everything_killed": "tests/system/test_outages.py",
+    "provider_frozen": "tests/processors/test_overload.py",
+}

@@ -8,16 +8,18 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.chaos.fault import Fault, Size
-from tests.chaos.faults import FAULTS, TOGETHER
+from tests.chaos.faults import ELSEWHERE, FAULTS, TOGETHER
 from tests.chaos.load import Plan, accounts_of_every_partition
 from tests.chaos.play import Run
 from tests.chaos.table import Row, table
 from tests.running import running_system
 
+ROOT = Path(__file__).parents[2]
 FULL = os.environ.get("TAPE_TORTURE_SIZE", "small") == "full"
 CHOSEN = os.environ.get("TAPE_TORTURE_FAULTS", "")
 SEED = int(os.environ.get("TAPE_TORTURE_SEED", "20261121"))
@@ -101,8 +103,10 @@ def stage(tmp_path_factory):
         print(f"\nseed {SEED}; records of what was done and seen: {folder}\n{table(made.rows)}")  # noqa: T201  what a run is for
 
 
-def test_every_fault_is_part_of_a_small_run():
-    assert sorted(name for names in TOGETHER for name in names) == sorted(FAULT_BY_NAME)
+def test_every_fault_is_part_of_a_small_run_or_has_a_small_test_elsewhere():
+    played = [name for names in TOGETHER for name in names]
+    assert sorted([*played, *ELSEWHERE]) == sorted(FAULT_BY_NAME)
+    assert all((ROOT / test).is_file() for test in ELSEWHERE.values())
 
 
 @pytest.mark.timeout(14_400)

@@ -23,6 +23,8 @@ from schemas.requests import (
 )
 from tests.waiting import eventually
 
+# 1 s in all.
+MARKER_LOOKS_MAX = 20
 PARTITION = 0
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -94,19 +96,42 @@ async def publish(settings: Settings, topic: str, records: Sequence[Record]) -> 
         await producer.stop()
 
 
-async def read(settings: Settings, topic: str) -> list[ConsumerRecord]:
-    """Read one partition from its beginning to its end, committed records only."""
-    source = TopicPartition(settings.namespace + topic, PARTITION)
-    consumer = AIOKafkaConsumer(
+def _consumer(settings: Settings, isolation_level: str) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
+
+
+async def _settled(settings: Settings, consumer: AIOKafkaConsumer, source: TopicPartition) -> int:
+    """Give the end of what is committed, once the markers of the last commits are there.
+
+    They follow a commit's answer within milliseconds; a transaction that stays open has none.
+    """
+    all_records = _consumer(settings, "read_uncommitted")
+    await all_records.start()
+    try:
+        for _ in range(MARKER_LOOKS_MAX):
+            written = (await all_records.end_offsets([source]))[source]
+            committed: int = (await consumer.end_offsets([source]))[source]
+            if committed == written:
+                break
+            await asyncio.sleep(0.05)
+        return committed
+    finally:
+        await all_records.stop()
+
+
+async def read(settings: Settings, topic: str) -> list[ConsumerRecord]:
+    """Read one partition from its beginning to its end, committed records only."""
+    source = TopicPartition(settings.namespace + topic, PARTITION)
+    consumer = _consumer(settings, "read_committed")
     await consumer.start()
     try:
         consumer.assign([source])
-        end = (await consumer.end_offsets([source]))[source]
+        end = await _settled(settings, consumer, source)
         await consumer.seek_to_beginning(source)
         records: list[ConsumerRecord] = []
         async with asyncio.timeout(20):

@@ -41,3 +41,4 @@ async def test_a_worker_is_ready_only_when_all_its_lanes_are_open(settings: Sett
 
     await eventually(ready, "all lanes are open")
     assert sorted(opened) == [0, 1]
+    await lanes.revoked()

@@ -32,7 +32,7 @@ VERIFY_SECONDS_MAX = 900.0
 # and a breaker that five spoiled calls in a row open is closed well before a job's deadline.
 # A full round has 100 jobs under way: those that were turned away wait for the retry budget.
 SHORTENED = {
-    "TAPEWORKS_GENERATION_TIMEOUT_SECONDS": "60" if JOBS_EACH else "20",
+    "TAPEWORKS_GENERATION_TIMEOUT_SECONDS": "60" if JOBS_EACH else "12",
     "TAPEWORKS_SUBMIT_TIMEOUT_SECONDS": "5",
     "TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5",
     "TAPEWORKS_BREAKER_OPEN_SECONDS": "3",
