@@ -1,7 +1,7 @@
 """S0-149: 50 generations at once, then 100 in one minute, 30 s each at the provider.
 
-The whole system runs, with the simulated providers. Each client polls each of its jobs every 2 s
-until it ends. Everything leaves on a schedule and counts from its scheduled time. Wrong is: a job
+The whole system runs, with the simulated providers, and has made short jobs for a minute before.
+Each client polls each of its jobs every 2 s until it ends, the clients at moments of their own. Everything leaves on a schedule and counts from its scheduled time. Wrong is: a job
 that is not accepted, does not complete, or anything that `tape verify` finds.
 """
 
@@ -27,6 +27,10 @@ JOBS_FULL = 100
 MINUTE_SECONDS = 60.0
 GENERATION_SECONDS_FULL = 30.0
 POLL_SECONDS = 2.0
+# A broker that has just started compiles itself for about a minute, on a core of its own.
+WARM_SECONDS_FULL = 60.0
+WARM_RATE = 5.0
+WARM_GENERATION_SECONDS = 0.5
 POST_BAR_MS = 200.0
 STATUS_BAR_MS = 100.0
 # 90 s beyond what the provider takes: the queue of downloads behind 50 videos that end at once.
@@ -61,7 +65,9 @@ class Clients:
         if answer is None or answer.status_code != httpx.codes.ACCEPTED:
             self.faults.append(f"job {number} not accepted: {answer and answer.text}")
             return
-        await self._follow(f"/v1/generations/{answer.json()['id']}", header, at)
+        # Nobody's clients all ask in the same millisecond.
+        own_moment = POLL_SECONDS * (number % len(self.headers)) / len(self.headers)
+        await self._follow(f"/v1/generations/{answer.json()['id']}", header, at + own_moment)
 
     async def _follow(self, path: str, header: dict[str, str], posted_at: float) -> None:
         for poll in range(1, int((self.generation_seconds + SLACK_SECONDS) / POLL_SECONDS)):
@@ -127,9 +133,11 @@ async def _run(
         base_url=variables["TAPE_URL"], limits=limits, timeout=15, trust_env=False
     ) as http:
         clock = f"{variables['TAPE_SIMULATOR_URL']}/_control/clock"
-        (await http.post(clock, json={"seconds": seconds})).raise_for_status()
         await _granted(http, headers)
-        clients = Clients(http, headers, seconds)
+        (await http.post(clock, json={"seconds": WARM_GENERATION_SECONDS})).raise_for_status()
+        faults = await _warmed(http, headers, WARM_SECONDS_FULL * short)
+        (await http.post(clock, json={"seconds": seconds})).raise_for_status()
+        clients = Clients(http, headers, seconds, faults=faults)
         at_once, in_a_minute = plan.amount(ACCOUNTS, 2), plan.amount(JOBS_FULL, 2)
         minute = MINUTE_SECONDS * in_a_minute / JOBS_FULL
         now = asyncio.get_running_loop().time() + 0.5
@@ -142,6 +150,18 @@ async def _run(
         print(f"  {in_a_minute} in {minute:.0f} s", flush=True)
         await asyncio.gather(*spread)
     return clients
+
+
+async def _warmed(
+    http: httpx.AsyncClient, headers: list[dict[str, str]], seconds: float
+) -> list[str]:
+    """Have jobs made for a while; give what went wrong."""
+    clients = Clients(http, headers, WARM_GENERATION_SECONDS)
+    now = asyncio.get_running_loop().time()
+    jobs = max(1, round(seconds * WARM_RATE))
+    print(f"  {jobs} to warm up", flush=True)
+    await asyncio.gather(*(clients.job(n, now + n / WARM_RATE) for n in range(jobs)))
+    return clients.faults
 
 
 async def _granted(http: httpx.AsyncClient, headers: list[dict[str, str]]) -> None:
