@@ -58,8 +58,8 @@ async def _carry(stage: Stage, kind: str, count: int) -> tuple[float, float]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "bench.polled_jobs", kind, str(count)),
-        # Fixed: by default glibc keeps what tables leave behind as they grow, more of it for whoever
-        # has more tables, and a process that runs for long uses it again.
+        # Fixed: by default glibc keeps what growing tables leave behind, more of it where there
+        # are more tables, and a process that runs for long uses it again.
         env={**environment_of(stage.settings), "MALLOC_MMAP_THRESHOLD_": "131072"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,8 +1,9 @@
 """S0-149: 50 generations at once, then 100 in one minute, 30 s each at the provider.
 
 The whole system runs, with the simulated providers, and has made short jobs for a minute before.
-Each client polls each of its jobs every 2 s until it ends, the clients at moments of their own. Everything leaves on a schedule and counts from its scheduled time. Wrong is: a job
-that is not accepted, does not complete, or anything that `tape verify` finds.
+Each client polls each of its jobs every 2 s until it ends, the clients at moments of their own.
+Everything leaves on a schedule and counts from its scheduled time. Wrong is: a job that is not
+accepted, does not complete, or anything that `tape verify` finds.
 """
 
 import asyncio
