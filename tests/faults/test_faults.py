@@ -1,6 +1,6 @@
 """A share of all submissions goes wrong, one way or every way: each job ends, and rightly.
 
-`make test` mixes every kind in one small round per store; `make faults` gives each kind a full
+`make test` mixes every kind in one small round on S3; `make faults` gives each kind a full
 round of its own and prints what came of each.
 """
 
@@ -23,7 +23,8 @@ from tests.running import running_system
 
 JOBS_EACH = int(os.environ.get("TAPE_FAULT_JOBS", "0"))
 CHOSEN = os.environ.get("TAPE_FAULT_KINDS", "")
-STORES = os.environ.get("TAPE_FAULT_STORES", "file,s3").split(",")
+# Files are what every other test of a whole system stores.
+STORES = os.environ.get("TAPE_FAULT_STORES", "file,s3" if JOBS_EACH else "s3").split(",")
 SHARE = 0.20
 KINDS = tuple(kind.value for kind in FaultKind)
 # 15 min: 13,000 jobs are 130,000 events and as many files as completed.
