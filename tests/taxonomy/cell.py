@@ -139,8 +139,8 @@ async def _run(
     gate: Gate, folder: Path, incident: Incident, provider: str
 ) -> tuple[MemoryLane, list[object]]:
     cause = incident.cause
-    settings = _settings(gate, folder, cause, provider)
-    adapter = _adapter(settings, cause, provider)
+    settings = _settings(gate, folder, incident, provider)
+    adapter = _adapter(settings, incident, provider)
     store, clock = FailingStore(folder / "media", cause), LeapingClock()
     lane = MemoryLane(folder, adapter, clock, store=store, settings=settings, limits=LIMITS)
     lane.runner.opened()
@@ -198,38 +198,42 @@ async def _ended(lane: MemoryLane) -> None:
             await lane.changed.wait()
 
 
-def _settings(gate: Gate, folder: Path, cause: Cause, provider: str) -> Settings:
+def _settings(gate: Gate, folder: Path, incident: Incident | None, provider: str) -> Settings:
+    cause = incident.cause if incident else Cause()
     address = CLOSED if cause.unreachable else gate.url
     named: dict[str, Any] = dict.fromkeys(ADDRESSES[provider], address)
     named[KEYS[provider]] = SecretStr(cause.key)
     return Settings(
         **named,
         object_store_url=f"file://{folder}/media",
-        download_timeout_seconds=_call_seconds(cause),
+        download_timeout_seconds=_call_seconds(incident, "download", "store"),
     )
 
 
-def _call_seconds(cause: Cause) -> float:
-    return SILENT_CALL_SECONDS if cause.silent else CALL_SECONDS
+def _call_seconds(incident: Incident | None, *phases: str) -> float:
+    """Give little time to the call that stays silent, and enough to every other."""
+    silent = incident is not None and incident.cause.silent and incident.phase in phases
+    return SILENT_CALL_SECONDS if silent else CALL_SECONDS
 
 
-def _records(cause: Cause) -> dict[str, Capabilities]:
+def _records(incident: Incident) -> dict[str, Capabilities]:
     return {
         model: replace(
             record,
             poll_interval_seconds=POLL_SECONDS,
             poll_interval_seconds_max=POLL_SECONDS,
-            submit_timeout_seconds=_call_seconds(cause),
-            poll_timeout_seconds=_call_seconds(cause),
+            submit_timeout_seconds=_call_seconds(incident, "submit"),
+            poll_timeout_seconds=_call_seconds(incident, "poll"),
         )
         for model, record in CAPABILITIES.items()
     }
 
 
-def _adapter(settings: Settings, cause: Cause, provider: str) -> Provider:
+def _adapter(settings: Settings, incident: Incident, provider: str) -> Provider:
+    cause = incident.cause
     if not cause.key:
-        return Unconfigured(provider, "ITS_KEY", settings, _records(cause))
-    adapter: Provider = ADAPTERS[provider](settings, _records(cause))
+        return Unconfigured(provider, "ITS_KEY", settings, _records(incident))
+    adapter: Provider = ADAPTERS[provider](settings, _records(incident))
     if cause.breaks is not None:
         _break(adapter, cause.breaks, cause.times)
     return adapter
@@ -263,7 +267,7 @@ async def _rendered(gate: Gate, folder: Path, provider: str) -> None:
     """Have the simulator render its clip, which takes longer than a call may here."""
     place = folder / f"{provider}-first"
     place.mkdir(parents=True)
-    settings = _settings(gate, place, Cause(), provider)
+    settings = _settings(gate, place, None, provider)
     adapter = ADAPTERS[provider](settings, CAPABILITIES)
     try:
         asked = generation_requested()
