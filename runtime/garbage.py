@@ -8,7 +8,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Python's own are 700, 10, 10. 50,000 objects are some 10 MB, the most that waits to be found.
+# Python's own are 700, 10, 10.
 THRESHOLDS = (50_000, 20, 100)
 
 

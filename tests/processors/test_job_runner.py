@@ -72,11 +72,17 @@ async def test_nothing_is_ordered_before_others_can_read_the_intent_I07(
     lane, provider, monkeypatch
 ):
     """torture.md row 15: what cannot be read may still be taken back (decision 0032)."""
-    readable = asyncio.Event()
-    monkeypatch.setattr(lane, "readable", readable.wait)
+    asked, readable = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        asked.set()
+        await readable.wait()
+
+    monkeypatch.setattr(lane, "readable", wait)
     lane.receive(reserved())
-    await lane.until("SubmissionIntended")
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        await asked.wait()
+    assert lane.event_types == ["SubmissionIntended"]
     assert provider.submissions == []
     readable.set()
     await lane.until("GenerationSubmitted")
