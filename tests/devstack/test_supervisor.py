@@ -40,6 +40,20 @@ def test_the_pause_before_a_restart_grows_to_ten_seconds_and_no_further():
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
 
 
+async def test_a_process_that_ends_while_it_is_asked_is_not_healthy(sleeper, state, monkeypatch):
+    async with Supervisor(state) as supervisor:
+        process = sleeper(restart=False)
+        await supervisor.start(process)
+
+        async def ends_after_its_answer() -> bool:
+            await process.stop()
+            return True
+
+        monkeypatch.setattr(process, "healthy", ends_after_its_answer)
+        (row,) = await supervisor.status()
+        assert (row.pid, row.healthy) == (None, False)
+
+
 async def test_a_killed_process_is_started_again_and_counted(sleeper, state):
     notes: list[str] = []
     async with Supervisor(state, report=notes.append) as supervisor:
