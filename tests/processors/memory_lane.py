@@ -32,6 +32,7 @@ from runtime.event_log.states import Overlay, States
 from runtime.objects import MediaStore, open_media_store
 from runtime.settings import Settings
 from schemas.envelope import Cause, Envelope
+from schemas.generation import GenerationFailed
 from schemas.ledger import CancellationAccepted, CreditsReserved
 from schemas.requests import PrivatePrompt, VideoSettings
 from tests.waiting import eventually
@@ -246,3 +247,9 @@ def cancellation(job_id: str) -> CancellationAccepted:
         job_id=job_id,
         requested_by="owner",
     )
+
+
+def failure_code(lane: MemoryLane) -> str:
+    event = lane.events[-1].event
+    assert isinstance(event, GenerationFailed)
+    return event.failure.code

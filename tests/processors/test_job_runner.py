@@ -11,47 +11,13 @@ from domain.failures import ProviderFault
 from processors import job_calls
 from providers.protocol import Finished, ProviderError, Refused, Running
 from runtime import metrics
-from runtime.objects import open_media_store, operation_key
-from runtime.settings import Settings
-from schemas.generation import AlertRaised, GenerationCancelled, GenerationFailed
-from tests.processors.memory_lane import (
-    ORDERS_MAX,
-    MemoryLane,
-    ScriptedProvider,
-    SettableClock,
-    cancellation,
-    reserved,
-)
+from schemas.generation import AlertRaised, GenerationFailed
+from tests.processors.memory_lane import ORDERS_MAX, failure_code, reserved
 from tests.waiting import eventually
 
 NOT_TAKEN = ProviderError(ProviderFault(kind="transient", started="no", message="busy", status=503))
 LOST = ProviderError(ProviderFault(kind="transient", started="unknown", message="reset"))
 GONE = ProviderError(ProviderFault(kind="permanent", started="unknown", message="no", status=404))
-
-
-@pytest.fixture
-def provider():
-    return ScriptedProvider()
-
-
-@pytest.fixture
-def clock():
-    return SettableClock()
-
-
-@pytest.fixture
-async def lane(tmp_path, provider, clock):
-    lane = MemoryLane(tmp_path, provider, clock)
-    lane.runner.opened()
-    yield lane
-    lane.closed = True
-    await lane.runner.close()
-
-
-def failure_code(lane: MemoryLane) -> str:
-    event = lane.events[-1].event
-    assert isinstance(event, GenerationFailed)
-    return event.failure.code
 
 
 async def test_the_intent_stands_on_the_tape_before_the_provider_is_called_I07(lane, provider):
@@ -257,103 +223,6 @@ async def test_a_provider_that_renews_no_links_is_not_asked_for_one(lane, provid
     assert (provider.fetches, len(provider.polls)) == (["links/1"], 1)
 
 
-async def test_a_cancelled_job_gets_no_further_call_I40(lane, provider):
-    provider.can_cancel = True
-    job = reserved()
-    lane.receive(job)
-    await lane.until("GenerationPolled")
-    lane.receive(cancellation(job.job_id))
-    await lane.until("GenerationCancelled")
-
-    async def cancelled() -> bool:
-        return provider.cancels == ["operations/1"]
-
-    await eventually(cancelled, "the provider is told to stop", seconds=5)
-    polls = len(provider.polls)
-    lane.restarted()
-    assert lane.job(job.job_id) is None
-    assert len(provider.polls) == polls
-
-
-def cancelled_as(lane: MemoryLane) -> tuple[bool, str | None]:
-    event = lane.events[-1].event
-    assert isinstance(event, GenerationCancelled)
-    return event.submitted, event.provider_cancellation
-
-
-async def cancel_while_it_is_submitted(lane, provider) -> None:
-    started, release = asyncio.Event(), asyncio.Event()
-
-    @asynccontextmanager
-    async def slow():
-        started.set()
-        await release.wait()
-        yield
-
-    provider.before_submit_answer = slow
-    job = reserved()
-    lane.receive(job)
-    await asyncio.wait_for(started.wait(), 5)
-    lane.receive(cancellation(job.job_id))
-    assert provider.cancels == []
-    release.set()
-    await lane.until("GenerationCancelled")
-
-
-async def test_a_job_cancelled_while_it_is_submitted_is_stopped_once_its_operation_is_known_C28(
-    lane, provider
-):
-    provider.can_cancel = True
-    await cancel_while_it_is_submitted(lane, provider)
-    assert lane.event_types == ["SubmissionIntended", "GenerationSubmitted", "GenerationCancelled"]
-    assert provider.cancels == ["operations/1"]
-    assert provider.polls == []
-    assert cancelled_as(lane) == (True, "accepted")
-
-
-async def test_a_provider_that_stops_nothing_is_not_asked_to(lane, provider):
-    await cancel_while_it_is_submitted(lane, provider)
-    assert provider.cancels == []
-    assert cancelled_as(lane) == (True, "not_offered")
-
-
-@pytest.mark.parametrize(
-    ("answers", "told"),
-    [
-        (["too_late"], ("too_late", 1)),
-        ([LOST, "accepted"], ("accepted", 2)),
-        ([LOST], ("unreachable", 3)),
-        ([GONE], ("unreachable", 1)),
-    ],
-)
-async def test_what_the_provider_said_to_a_cancellation_is_on_the_tape_S1_24(
-    lane, provider, monkeypatch, answers, told
-):
-    """S1-24; a provider that cannot be reached is asked 3 times, and no job waits for ever."""
-    monkeypatch.setattr(job_calls, "CANCEL_WAITS_SECONDS", (0.01, 0.02))
-    provider.can_cancel = True
-    provider.cancel_answers = answers
-    job = reserved()
-    lane.receive(job)
-    await lane.until("GenerationPolled")
-    lane.receive(cancellation(job.job_id))
-    await lane.until("GenerationCancelled")
-    assert (cancelled_as(lane)[1], len(provider.cancels)) == told
-
-
-async def test_a_cancellation_that_a_dead_worker_left_behind_reaches_the_provider(lane, provider):
-    provider.can_cancel = True
-    job = reserved()
-    lane.receive(job)
-    await lane.until("GenerationPolled")
-    await lane.runner.close()
-    lane.receive(cancellation(job.job_id))
-    assert provider.cancels == []
-    lane.restarted()
-    await lane.until("GenerationCancelled")
-    assert provider.cancels == ["operations/1"]
-
-
 async def test_one_job_in_trouble_does_not_hold_up_another_I24(lane, provider):
     started = asyncio.Event()
     release = asyncio.Event()
@@ -439,22 +308,6 @@ async def test_a_refused_key_while_polling_is_told_at_once_and_the_job_waits_for
     assert event.failure.details == {"category": "violence", "confidence": 0.9}
 
 
-async def test_a_cancellation_that_breaks_down_harms_nobody(lane, provider):
-    provider.can_cancel = True
-    provider.cancel_answers = [KeyError("gone")]
-    job = reserved()
-    lane.receive(job)
-    await lane.until("GenerationPolled")
-    with capture_logs() as lines:
-        lane.receive(cancellation(job.job_id))
-        await lane.until("GenerationCancelled")
-
-        async def logged() -> bool:
-            return any(line["event"] == "cancel_raised" for line in lines)
-
-        await eventually(logged, "the line", seconds=5)
-
-
 async def test_a_provider_that_asks_for_a_year_is_polled_again_within_a_minute(
     lane, provider, monkeypatch
 ):
@@ -465,52 +318,3 @@ async def test_a_provider_that_asks_for_a_year_is_polled_again_within_a_minute(
     lane.receive(reserved())
     await lane.until("GenerationPolled")
     assert len(provider.polls) >= 2
-
-
-async def test_an_operation_id_of_another_accounts_job_is_refused_and_told_to_operators(
-    lane, provider, tmp_path, clock
-):
-    """torture.md row 23: the provider answers two orders, on two partitions, with one id."""
-    provider.submit_answers = ["operations/one-for-both"]
-    first, second = reserved(), reserved().model_copy(update={"account_id": "bob"})
-    other = MemoryLane(tmp_path, provider, clock)  # its own memory, the same media store
-    other.runner.opened()
-    lane.receive(first)
-    await lane.until("GenerationSubmitted")
-    other.receive(second)
-    await other.until("GenerationFailed")
-    ended = other.events[-1].event
-    assert isinstance(ended, GenerationFailed)
-    failure = ended.failure
-    assert (failure.category, failure.details["provider_code"]) == (
-        "submission_unknown",
-        "OPERATION_TAKEN",
-    )
-    alert = other.events[-2].event
-    assert isinstance(alert, AlertRaised)
-    assert first.job_id not in alert.model_dump_json() + ended.model_dump_json()
-    assert provider.polls == ["operations/one-for-both"] * len(provider.polls)
-    await other.runner.close()
-
-
-async def test_a_download_of_another_jobs_operation_never_begins(lane, provider, tmp_path):
-    """torture.md row 23: the store was away when the second order was answered."""
-    provider.poll_answers = [Finished("files/1")]
-    store = open_media_store(Settings(object_store_url=f"file://{tmp_path}/media"))
-    asked = reserved()
-
-    @asynccontextmanager
-    async def claimed_meanwhile():
-        yield
-        await store.claimed(operation_key("google", "operations/1"), "the-other-job")
-
-    provider.before_submit_answer = claimed_meanwhile
-    lane.runner._calls._is_surely_anothers = never_surely
-    lane.receive(asked)
-    await lane.until("GenerationFailed")
-    assert failure_code(lane) == "SUBMISSION_UNKNOWN"
-    assert provider.fetches == []
-
-
-async def never_surely(*_: object) -> bool:
-    return False
