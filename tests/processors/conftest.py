@@ -2,17 +2,11 @@
 
 import pytest
 
-from domain.failures import ProviderFault
-from providers.protocol import ProviderError
 from tests.processors.memory_lane import (
     MemoryLane,
     ScriptedProvider,
     SettableClock,
 )
-
-NOT_TAKEN = ProviderError(ProviderFault(kind="transient", started="no", message="busy", status=503))
-LOST = ProviderError(ProviderFault(kind="transient", started="unknown", message="reset"))
-GONE = ProviderError(ProviderFault(kind="permanent", started="unknown", message="no", status=404))
 
 
 @pytest.fixture

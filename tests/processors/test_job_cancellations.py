@@ -17,7 +17,6 @@ from tests.processors.memory_lane import (
 )
 from tests.waiting import eventually
 
-NOT_TAKEN = ProviderError(ProviderFault(kind="transient", started="no", message="busy", status=503))
 LOST = ProviderError(ProviderFault(kind="transient", started="unknown", message="reset"))
 GONE = ProviderError(ProviderFault(kind="permanent", started="unknown", message="no", status=404))
 

@@ -2,16 +2,11 @@
 
 from contextlib import asynccontextmanager
 
-from domain.failures import ProviderFault
-from providers.protocol import Finished, ProviderError
+from providers.protocol import Finished
 from runtime.objects import open_media_store, operation_key
 from runtime.settings import Settings
 from schemas.generation import AlertRaised, GenerationFailed
 from tests.processors.memory_lane import MemoryLane, failure_code, reserved
-
-NOT_TAKEN = ProviderError(ProviderFault(kind="transient", started="no", message="busy", status=503))
-LOST = ProviderError(ProviderFault(kind="transient", started="unknown", message="reset"))
-GONE = ProviderError(ProviderFault(kind="permanent", started="unknown", message="no", status=404))
 
 
 async def test_an_operation_id_of_another_accounts_job_is_refused_and_told_to_operators(
