@@ -7,8 +7,9 @@ the topic, and the time runs from its thaw to the moment its last output was wri
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from aiokafka import ConsumerRecord
 
@@ -65,7 +66,8 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     faults: dict[str, list[str]] = {OURS.name: [], NAIVE.name: [], RAW.name: []}
 
     async def once(processor: Processor, profile_as: str | None = None) -> float:
-        run = await _run(stage, processor, load, profile_as)
+        check = partial(_faults, processor, load)
+        run = await timed_run(stage, processor, load, len(load), check, profile_as)
         faults[processor.name] += run.faults
         if profile_as is None:
             sides[processor.name].cpu_us.append(run.cpu_seconds / len(load) * 1e6)
@@ -108,9 +110,19 @@ class Outcome:
     faults: list[str]
 
 
-async def _run(
-    stage: Stage, processor: Processor, load: list[Record], profile_as: str | None
+# Gives what is wrong with the outputs, told also what the worker was warmed up with.
+Check = Callable[[Settings, Sequence[ConsumerRecord], Sequence[Record]], Awaitable[list[str]]]
+
+
+async def timed_run(
+    stage: Stage,
+    processor: Processor,
+    load: Sequence[Record],
+    answered: int,
+    check: Check,
+    profile_as: str | None = None,
 ) -> Outcome:
+    """Time one worker over a load that leads to so many outputs, and check them."""
     settings = await stage.fresh()
     warm = one_grant_per_partition(settings)
     await put(settings, warm)
@@ -123,21 +135,23 @@ async def _run(
             cpu_before = worker.cpu_seconds()
             started = time.time()
             worker.thaw()
-            await outputs.until(len(warm) + len(load), worker.check_alive)
+            await outputs.until(len(warm) + answered, worker.check_alive)
             cpu_seconds = worker.cpu_seconds() - cpu_before
             seconds = max(record.timestamp for record in outputs.records) / 1000 - started
-            wrong = await _faults(settings, processor, outputs.records, warm + load)
+            wrong = await check(settings, outputs.records, warm)
     finally:
         worker.stop()
     return Outcome(seconds, cpu_seconds, wrong)
 
 
 async def _faults(
-    settings: Settings,
     processor: Processor,
+    load: Sequence[Record],
+    settings: Settings,
     records: Sequence[ConsumerRecord],
-    inputs: Sequence[Record],
+    warm: Sequence[Record],
 ) -> list[str]:
+    inputs = [*warm, *load]
     lag = await until_no_lag(settings, settings.namespace + processor.group, REQUESTS.name)
     wrong = [f"{processor.name}: {lag} requests of lag at the end"] if lag else []
     if processor.decides:

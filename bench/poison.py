@@ -5,19 +5,22 @@ forms of torture.md row 17 that fit into a record the broker takes.
 """
 
 import random
-import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
+
+from aiokafka import ConsumerRecord
 
 from bench.figures import Bar, Figure, Side, cpu_note
-from bench.ledger import OURS, Outcome
+from bench.ledger import OURS, timed_run
 from bench.ledger_truth import faults_of
-from bench.load import RECORDS_PER_ACCOUNT, ledger_requests, one_grant_per_partition, put
+from bench.load import RECORDS_PER_ACCOUNT, ledger_requests
 from bench.log_watch import reader_of, until_no_lag
 from bench.rounds import interleave
 from bench.stage import Plan, Stage
+from runtime.settings import Settings
 from schemas.codec import Record
-from schemas.topics import LEDGER_EVENTS, REQUESTS
+from schemas.topics import REQUESTS
 
 REQUESTS_FULL = 20_000
 POISON_SHARE = 0.01
@@ -37,7 +40,8 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     )
 
     async def once(side: Side, among: Sequence[Record], profile_as: str | None = None) -> float:
-        run = await _run(stage, load, among, profile_as)
+        check = partial(_faults, load, among)
+        run = await timed_run(stage, OURS, _mixed(load, among), len(load), check, profile_as)
         figure.faults += [f"{side.name}: {fault}" for fault in run.faults]
         if profile_as is None:
             side.cpu_us.append(run.cpu_seconds / len(load) * 1e6)
@@ -94,35 +98,18 @@ def _mixed(load: Sequence[Record], among: Sequence[Record]) -> list[Record]:
     return mixed
 
 
-async def _run(
-    stage: Stage, load: Sequence[Record], among: Sequence[Record], profile_as: str | None
-) -> Outcome:
-    settings = await stage.fresh()
-    warm = one_grant_per_partition(settings)
-    await put(settings, warm)
-    mixed = _mixed(load, among)
-    worker = stage.start_worker(OURS.module, settings, profile_as=profile_as)
-    try:
-        async with (
-            reader_of(settings, LEDGER_EVENTS.name) as outputs,
-            reader_of(settings, REQUESTS.dead_letter) as aside,
-        ):
-            await outputs.until(len(warm), worker.check_alive)
-            worker.freeze()
-            await put(settings, mixed)
-            cpu_before = worker.cpu_seconds()
-            started = time.time()
-            worker.thaw()
-            await outputs.until(len(warm) + len(load), worker.check_alive)
-            cpu_seconds = worker.cpu_seconds() - cpu_before
-            seconds = max(record.timestamp for record in outputs.records) / 1000 - started
-            lag = await until_no_lag(settings, settings.namespace + OURS.group, REQUESTS.name)
-            await aside.read_on()
-            wrong = faults_of(outputs.records, len(warm) + len(load))
-    finally:
-        worker.stop()
-    if lag:
-        wrong.append(f"{lag} requests of lag at the end")
+async def _faults(
+    load: Sequence[Record],
+    among: Sequence[Record],
+    settings: Settings,
+    records: Sequence[ConsumerRecord],
+    warm: Sequence[Record],
+) -> list[str]:
+    lag = await until_no_lag(settings, settings.namespace + OURS.group, REQUESTS.name)
+    wrong = [f"{lag} requests of lag at the end"] if lag else []
+    wrong += faults_of(records, len(warm) + len(load))
+    async with reader_of(settings, REQUESTS.dead_letter) as aside:
+        await aside.read_on()
     if Counter(record.value for record in aside.records) != Counter(r.value for r in among):
         wrong.append(f"{len(aside.records)} set aside, not the {len(among)} unreadable ones")
-    return Outcome(seconds, cpu_seconds, wrong)
+    return wrong
