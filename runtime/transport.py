@@ -124,9 +124,17 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
         return last + 1
 
     async def perform_seek(self) -> None:
-        """Go back to what is committed, and forget what was delivered since."""
+        """Go back to what is committed, and forget what was delivered since.
+
+        A partition of which nothing is committed goes back to its first record: Faust leaves it
+        where it is, beyond the records that it fetched and threw away while it was rebalanced.
+        """
         await super().perform_seek()
-        for tp, offset in (await self.app.start_offsets(self.assignment())).items():
+        starts = await self.app.start_offsets(self.assignment())
+        uncommitted = [tp for tp in self.assignment() - starts.keys() if not self._read_offset[tp]]
+        if uncommitted:
+            starts = {**starts, **await self.earliest_offsets(*uncommitted)}
+        for tp, offset in starts.items():
             await super().seek(tp, offset)
         self._delivered.clear()
         self._acked.clear()
