@@ -67,7 +67,7 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
 
     async def once(processor: Processor, profile_as: str | None = None) -> float:
         check = partial(_faults, processor, load)
-        run = await timed_run(stage, processor, load, len(load), check, profile_as)
+        run = await timed_run(stage, processor, load, len(load), check, profile_as=profile_as)
         faults[processor.name] += run.faults
         if profile_as is None:
             sides[processor.name].cpu_us.append(run.cpu_seconds / len(load) * 1e6)
@@ -120,6 +120,7 @@ async def timed_run(
     load: Sequence[Record],
     answered: int,
     check: Check,
+    *,
     profile_as: str | None = None,
 ) -> Outcome:
     """Time one worker over a load that leads to so many outputs, and check them."""

@@ -41,7 +41,8 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
 
     async def once(side: Side, among: Sequence[Record], profile_as: str | None = None) -> float:
         check = partial(_faults, load, among)
-        run = await timed_run(stage, OURS, _mixed(load, among), len(load), check, profile_as)
+        mixed = _mixed(load, among)
+        run = await timed_run(stage, OURS, mixed, len(load), check, profile_as=profile_as)
         figure.faults += [f"{side.name}: {fault}" for fault in run.faults]
         if profile_as is None:
             side.cpu_us.append(run.cpu_seconds / len(load) * 1e6)
