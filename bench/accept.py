@@ -114,9 +114,14 @@ class Accepting:
 
 
 @asynccontextmanager
-async def accepting(stage: Stage, accounts: int) -> AsyncIterator[Accepting]:
-    """Run what a POST needs until it is answered, and nothing of what comes after."""
-    settings = await _settings(stage)
+async def accepting(
+    stage: Stage, accounts: int, active_jobs_max: int = 1000
+) -> AsyncIterator[Accepting]:
+    """Run what a POST needs until it is answered, and nothing of what comes after.
+
+    No job ends there: an account has as many accepted as `active_jobs_max` says.
+    """
+    settings = await _settings(stage, active_jobs_max)
     # What is logged by default is logged here.
     extra = {"TAPEWORKS_LOG_LEVEL": settings.log_level}
     ledger = stage.start_worker("processors.ledger_main", settings, extra=extra)
@@ -152,10 +157,10 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     return figures
 
 
-async def _settings(stage: Stage) -> Settings:
+async def _settings(stage: Stage, active_jobs_max: int) -> Settings:
     return await stage.with_tables(
         await stage.fresh(
-            active_jobs_max=1000,
+            active_jobs_max=active_jobs_max,
             http_port=free_port(),
             media_signing_key=SecretStr("benchmark" * 4),
         )
