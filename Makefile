@@ -15,6 +15,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(BIN)/python -m devstack.install
+	$(BIN)/python -m devstack.record_archive
 	@touch $@
 
 install: $(VENV)/.installed ## create .venv with the locked versions and fetch the broker
