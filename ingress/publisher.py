@@ -10,6 +10,7 @@ from typing import NoReturn
 from ingress.keeping import keep_running
 from ingress.ports import BrokerUnavailable
 from ingress.producer_link import ProducerLink, SendError
+from runtime.broker_clock import BrokerClock
 from runtime.logs import logger
 from runtime.partitions import partition_of
 from runtime.settings import Settings
@@ -27,6 +28,7 @@ class KafkaPublisher:
         self._servers = settings.kafka_bootstrap_servers
         self._topic = settings.namespace + REQUESTS.name
         self._partition_count = settings.partition_count
+        self._clock = BrokerClock(settings)
         self._link: ProducerLink | None = None
         self._keeping: asyncio.Task[NoReturn] | None = None
         self._closing = False
@@ -68,6 +70,8 @@ class KafkaPublisher:
         link = ProducerLink(self._servers, self._topic)
         try:
             await link.open()
+            # No request is written down before it can be told when it came.
+            await self._clock.follow()
             log.info("publisher_connected", topic=self._topic)
             self._link = link
             await link.given_up.wait()

@@ -18,8 +18,8 @@ class SteadyClock:
     """The time of day as it was when this was made, moved on by seconds that never jump.
 
     Deadlines and lifetimes are differences of such times: a clock that an operator or NTP puts
-    forward or back by an hour ends no job early and none late. A process learns of the new time
-    when it starts next.
+    forward or back by an hour ends no job early and none late. What a machine's clock is wrong by
+    from the start is taken off once (`runtime/broker_clock.py`).
     """
 
     def __init__(
@@ -34,13 +34,22 @@ class SteadyClock:
     def __call__(self) -> datetime:
         return self._began_at + timedelta(seconds=self._seconds() - self._began_seconds)
 
+    def put_back(self, ahead: timedelta) -> None:
+        """Take off what this clock is ahead by; negative, add what it is behind."""
+        self._began_at -= ahead
+
 
 _clock = SteadyClock()
 
 
 def utc_now() -> datetime:
-    """Give the time of day, UTC, which never jumps while this process runs."""
+    """Give the time of day, UTC, which never jumps once the process works."""
     return _clock()
+
+
+def put_back(ahead: timedelta) -> None:
+    """Take off what this process's time of day is ahead of the system's."""
+    _clock.put_back(ahead)
 
 
 def monotonic_seconds() -> float:

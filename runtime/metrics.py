@@ -37,6 +37,10 @@ lane_commit_seconds = Histogram(
 lane_open_seconds = Histogram(
     "tapeworks_lane_open_seconds", "Opening a lane, seconds.", ["processor"], buckets=_SECONDS
 )
+clock_ahead_seconds = Gauge(
+    "tapeworks_clock_ahead_seconds",
+    "How far this machine's clock was ahead of the broker's when the process began; taken off.",
+)
 lanes_open = Gauge("tapeworks_lanes_open", "Lanes open in this worker.", ["processor"])
 dead_letters = Counter("tapeworks_dead_letters", "Records set aside.", ["topic", "reason"])
 

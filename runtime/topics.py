@@ -17,6 +17,8 @@ from schemas.topics import DEAD_LETTER_RETENTION_MS, PUBLIC_TOPICS, STATE_TOPICS
 # 30 s: a single broker answers in milliseconds; one that is electing a controller in seconds.
 ADMIN_TIMEOUT_SECONDS = 30.0
 HOUR_MS = 3_600_000
+# Where a process asks the broker for the time (`broker_clock.py`).
+CLOCK = "clock"
 
 
 class TopicError(Exception):
@@ -44,7 +46,7 @@ def topic_specs(settings: Settings) -> list[TopicSpec]:
             ),
             *((topic.name, _state_config()) for topic in STATE_TOPICS),
         ]
-    ]
+    ] + [TopicSpec(settings.namespace + CLOCK, 1, _clock_config())]
 
 
 def _log_config(retention_ms: int | None) -> dict[str, str]:
@@ -58,6 +60,16 @@ def _state_config() -> dict[str, str]:
         "segment.ms": str(HOUR_MS),
         # 7 days: a reader that began before a delete still sees it.
         "delete.retention.ms": str(7 * 24 * HOUR_MS),
+    }
+
+
+def _clock_config() -> dict[str, str]:
+    # Its records say nothing but when the broker took them.
+    return {
+        "message.timestamp.type": "LogAppendTime",
+        "cleanup.policy": "delete",
+        "retention.ms": str(HOUR_MS),
+        "segment.ms": str(HOUR_MS),
     }
 
 

@@ -16,6 +16,7 @@ import uvloop
 from faust.tables.manager import TableManager
 from faust.types import TP
 
+from runtime.broker_clock import BrokerClock
 from runtime.event_log.program import InputRecord
 from runtime.exits import die
 from runtime.garbage import collect_seldom
@@ -63,6 +64,7 @@ class TapeApp(faust.App):  # type: ignore[misc]  # untyped base
     """A Faust app on the hardened transport whose agents feed lanes."""
 
     lanes: Lanes
+    clock: BrokerClock
 
     def _new_transport(self) -> HardenedTransport:
         return HardenedTransport(self.conf.broker_consumer, self)
@@ -121,6 +123,7 @@ def create_app(name: str, settings: Settings, topics: Iterable[str], lanes: Lane
         worker_redirect_stdouts=False,
     )
     app.lanes = lanes
+    app.clock = BrokerClock(settings)
     for topic in topics:
         _feed(app, f"{settings.namespace}{topic}", topic)
     app.on_partitions_assigned.connect(_on_assigned)
@@ -160,6 +163,10 @@ def _input_records(message: Any) -> Iterator[InputRecord]:  # noqa: ANN401  Faus
 
 
 async def _on_assigned(app: TapeApp, assigned: set[TP], **_: object) -> None:
+    try:
+        await app.clock.follow()
+    except Exception as error:  # noqa: BLE001  whatever it is: no deadline can be told
+        die(f"the broker cannot be asked for the time: {error!r}")
     await app.lanes.assigned((tp.topic, tp.partition) for tp in assigned)
 
 

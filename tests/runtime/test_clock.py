@@ -47,3 +47,11 @@ def test_the_products_clock_is_steady_and_tells_the_time_of_day(monkeypatch):
     before = utc_now()
     monkeypatch.setattr(clock, "datetime", None)  # whoever asked it again would fail
     assert utc_now() >= before
+
+
+def test_what_a_clock_was_ahead_by_is_taken_off():
+    machine = Machine()
+    steady = SteadyClock(lambda: machine.now, lambda: machine.seconds)
+    machine.passes(10)
+    steady.put_back(20 * HOUR)
+    assert steady() == START + timedelta(seconds=10) - 20 * HOUR
