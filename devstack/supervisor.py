@@ -18,8 +18,8 @@ import psutil
 
 from devstack import records
 from devstack.errors import AlreadyRunningError, DevstackError, StopRequestedError
-from devstack.processes import Ended, ManagedProcess, start_together, stop_leftovers
-from devstack.records import ProcessRecord
+from devstack.processes import Ended, ManagedProcess, start_together
+from devstack.records import ProcessRecord, stop_leftovers
 from devstack.state import StateFolder
 
 SUPERVISOR = "supervisor"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from devstack.account import remove_state
-from devstack.processes import ManagedProcess, stop_leftovers
+from devstack.processes import ManagedProcess
+from devstack.records import stop_leftovers
 from devstack.state import StateFolder
 
 Sleeper = Callable[..., ManagedProcess]

@@ -9,8 +9,8 @@ import pytest
 
 from devstack.errors import StartError
 from devstack.ports import LOOPBACK, free_port
-from devstack.processes import ManagedProcess, start_together, stop_leftovers
-from devstack.records import load
+from devstack.processes import ManagedProcess, start_together
+from devstack.records import load, stop_leftovers
 from tests.waiting import eventually
 
 
