@@ -3,6 +3,7 @@
 The one way in and out; a family's routes only read its names and write its names.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,7 @@ from ingress.rows import GenerationRow, Page
 from ingress.services import Services
 from ingress.validation import Wanted
 from ingress.wait import ReadModelBehind
+from runtime import metrics
 from runtime.database import DatabaseUnavailable
 from schemas.ledger import CreditsReserved, ReservationDeclined
 from schemas.requests import GenerationRequested
@@ -48,6 +50,7 @@ async def order(
     Raises: ProblemError for a refusal, and where the request is not surely on the log;
     TooManyWaiting.
     """
+    _keep_pace(services, principal)
     job_id = call_of(request).request_id
     key = key or job_id
     asked = GenerationRequested(
@@ -79,6 +82,20 @@ async def order(
             return await _declined(services, wanted, declined)
         case _:
             raise AssertionError(f"{decision.event_type} decides no generation")
+
+
+def _keep_pace(services: Services, principal: Principal) -> None:
+    seconds = services.pace.wait_seconds(principal.account_id)
+    if seconds == 0:
+        return
+    metrics.orders_paced.inc()
+    per_second = services.settings.orders_per_second
+    raise ProblemError(
+        "TOO_MANY_REQUESTS",
+        f"An account may order {services.settings.orders_at_once} jobs at once and "
+        f"{per_second:g} a second after that; nothing was ordered or charged.",
+        headers={"Retry-After": str(math.ceil(seconds))},
+    )
 
 
 async def _declined(services: Services, wanted: Wanted, declined: ReservationDeclined) -> Order:

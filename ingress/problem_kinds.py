@@ -56,6 +56,12 @@ KINDS: Mapping[str, Kind] = {
         retryable=True,
         retry_after_seconds=10,
     ),
+    "TOO_MANY_REQUESTS": Kind(
+        429,
+        "Too many orders of this account at once",
+        "Wait as `Retry-After` says, and repeat with the same Idempotency-Key.",
+        retryable=True,
+    ),
     "IDEMPOTENCY_KEY_REUSED": Kind(
         422,
         "The Idempotency-Key was used for another request",

@@ -12,6 +12,7 @@ from ingress.auth import Authenticator
 from ingress.cursors import Cursors
 from ingress.decisions import KafkaDecisions
 from ingress.desk import Desk
+from ingress.pace import Pace
 from ingress.ports import Decisions, Publisher, ReadModel
 from ingress.publisher import KafkaPublisher
 from ingress.read_model import PostgresReadModel
@@ -75,6 +76,7 @@ class Services:
         self.media = collaborators.media
         self.clock = clock
         self.auth = Authenticator(settings, self.read_model, monotonic)
+        self.pace = Pace(settings.orders_per_second, settings.orders_at_once, monotonic)
         self.desk = Desk(self.publisher, self.decisions, settings.decision_wait_seconds)
         self.barrier = Barrier(self.decisions, self.read_model, settings.partition_count)
         self.media_links = MediaLinks(settings)

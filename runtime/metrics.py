@@ -17,6 +17,9 @@ decisions_missed = Counter(
 admission_refusals = Counter(
     "tapeworks_admission_refusals", "POSTs refused because the ledger is behind."
 )
+orders_paced = Counter(
+    "tapeworks_orders_paced", "Orders refused because their account ordered too fast."
+)
 undecided_requests = Gauge(
     "tapeworks_undecided_requests", "Published requests that the ledger has not decided yet."
 )

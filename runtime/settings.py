@@ -201,6 +201,21 @@ class Settings(BaseSettings):
         description="Requests of one ingress that the ledger may be behind with; more are answered "
         "503 `OVERLOADED`.",
     )
+    orders_per_second: float = Field(
+        default=10,
+        gt=0,
+        le=100_000,
+        validation_alias="TAPEWORKS_ORDERS_PER_SECOND",
+        description="Jobs that one account may order each second, at each ingress; more are "
+        "answered 429 `TOO_MANY_REQUESTS`.",
+    )
+    orders_at_once: int = Field(
+        default=100,
+        ge=1,
+        le=100_000,
+        validation_alias="TAPEWORKS_ORDERS_AT_ONCE",
+        description="Jobs that one account may order at one moment, before its rate counts.",
+    )
     generation_enabled: bool = Field(
         default=True,
         validation_alias="TAPEWORKS_GENERATION_ENABLED",
