@@ -32,6 +32,8 @@ QUIET_ACCOUNTS = 99
 QUIET_RATE = 100.0
 FLOOD_RATE = 300.0
 QUIET_SECONDS_FULL = 10.0
+# 1 s: what an account may order at once is over by then; the flood goes on.
+FLOODED_BEFORE_SECONDS = 1.0
 # 30: more than the warm-up and one round give an account, which the quiet need.
 ACTIVE_JOBS_MAX = 30
 REFUSALS = frozenset({429, 503})
@@ -112,20 +114,23 @@ async def _beside_a_flood(
     first = [10**7]
     refused: list[float] = []
 
-    def load(posts: Sequence[bytes], rate: float) -> Load:
+    def load(posts: Sequence[bytes], rate: float, seconds: float) -> Load:
         first[0] += 10**5
         return Load(running.url, posts, rate, seconds, first_number=first[0], bodies_kept=True)
 
+    async def flood() -> None:
+        flooding = load(loud, FLOOD_RATE, FLOODED_BEFORE_SECONDS + seconds)
+        answers = await asyncio.to_thread(flooder.send, flooding)
+        refused.extend(_refused_ms(answers))
+        figure.faults += _wrong(answers)
+
     async def quiet_p99_ms(*, flooded: bool) -> float:
-        flood = (
-            asyncio.to_thread(flooder.send, load(loud, FLOOD_RATE)) if flooded else asyncio.sleep(0)
-        )
-        answers, flooding = await asyncio.gather(
-            asyncio.to_thread(sender.send, load(next(turns), QUIET_RATE)), flood
-        )
-        if flooding is not None:
-            refused.extend(_refused_ms(flooding))
-            figure.faults += _wrong(flooding)
+        async with asyncio.TaskGroup() as beside:
+            if flooded:
+                beside.create_task(flood())
+            await asyncio.sleep(FLOODED_BEFORE_SECONDS)
+            sending = load(next(turns), QUIET_RATE, seconds)
+            answers = await asyncio.to_thread(sender.send, sending)
         if not all(DECIDED in body for body in answers.bodies):
             figure.faults.append(f"quiet accounts were answered {answers.by_status}")
         return answers.quantile(0.99) * 1000
