@@ -25,7 +25,8 @@ from devstack.state import StateFolder
 SUPERVISOR = "supervisor"
 BACKOFF_SECONDS_FIRST = 0.5
 BACKOFF_SECONDS_MAX = 10.0  # below the session timeout of a consumer group (10-15 s)
-STEADY_AFTER_SECONDS = 30.0  # a process that served this long is given the first back-off again
+# 5 s: a process that has served this long has come up well; its next end is a new story.
+STEADY_AFTER_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.1
 # Each process has its own limit (10 s, the broker 30 s) and they stop together.
 STOP_WITHIN_SECONDS = 60.0

@@ -129,7 +129,8 @@ class TapeSystem:
     def _worker(self, kind: str, number: int) -> ManagedProcess:
         name = kind if number == 1 else f"{kind}-{number}"
         port = self._port(name)
-        return self._managed(name, kind, {"TAPEWORKS_PROBE_PORT": str(port)}, port, "/readyz")
+        own = {"TAPEWORKS_PROBE_PORT": str(port), "TAPEWORKS_INSTANCE_ID": name}
+        return self._managed(name, kind, own, port, "/readyz")
 
     def _process(self, name: str) -> ManagedProcess:
         if name == "simulator":

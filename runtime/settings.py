@@ -291,6 +291,13 @@ class Settings(BaseSettings):
         description="Seconds that one attempt to fetch a video may take.",
     )
     # 10 s: a dead worker's partitions move on after this; below 6 s the broker refuses.
+    instance_id: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._-]{0,200}$",
+        validation_alias="TAPEWORKS_INSTANCE_ID",
+        description="Name of this worker, no other's and the same after a restart: after a kill it "
+        "goes on with its partitions at once, not after `TAPEWORKS_SESSION_TIMEOUT_SECONDS`.",
+    )
     session_timeout_seconds: float = Field(
         default=10.0,
         ge=6,

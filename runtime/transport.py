@@ -43,6 +43,8 @@ class HardenedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mis
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001  nor for this
         # Range gives partition n of every topic to one member; round robin does not.
         consumer._partition_assignment_strategy = [RangePartitionAssignor]  # noqa: SLF001
+        # A worker that comes back by its name is given its partitions at once (KIP-345).
+        consumer._group_instance_id = transport.app.instance_id or None  # noqa: SLF001  the same
         expect_answers(consumer._client)  # noqa: SLF001  the same
         return consumer
 

@@ -65,12 +65,21 @@ class TapeApp(faust.App):  # type: ignore[misc]  # untyped base
 
     lanes: Lanes
     clock: BrokerClock
+    instance_id: str
 
     def _new_transport(self) -> HardenedTransport:
         return HardenedTransport(self.conf.broker_consumer, self)
 
     def _new_producer_transport(self) -> HardenedTransport:
         return HardenedTransport(self.conf.broker_producer, self)
+
+    async def on_first_start(self) -> None:
+        """Learn the time before anything else begins."""
+        try:
+            await self.clock.follow()
+        except Exception as error:  # noqa: BLE001  whatever it is: no deadline can be told
+            die(f"the broker cannot be asked for the time: {error!r}")
+        await super().on_first_start()
 
     async def start_offsets(self, assignment: Iterable[TP]) -> dict[TP, int]:
         """Ask the lanes where each partition is to be read on."""
@@ -124,6 +133,7 @@ def create_app(name: str, settings: Settings, topics: Iterable[str], lanes: Lane
     )
     app.lanes = lanes
     app.clock = BrokerClock(settings)
+    app.instance_id = settings.instance_id
     for topic in topics:
         _feed(app, f"{settings.namespace}{topic}", topic)
     app.on_partitions_assigned.connect(_on_assigned)
@@ -163,10 +173,6 @@ def _input_records(message: Any) -> Iterator[InputRecord]:  # noqa: ANN401  Faus
 
 
 async def _on_assigned(app: TapeApp, assigned: set[TP], **_: object) -> None:
-    try:
-        await app.clock.follow()
-    except Exception as error:  # noqa: BLE001  whatever it is: no deadline can be told
-        die(f"the broker cannot be asked for the time: {error!r}")
     await app.lanes.assigned((tp.topic, tp.partition) for tp in assigned)
 
 

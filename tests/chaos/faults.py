@@ -1,6 +1,7 @@
 """Every fault that there is, in the order of a run."""
 
 from tests.chaos.database_faults import DATABASE_FAULTS
+from tests.chaos.disk_faults import DISK_FAULTS
 from tests.chaos.fault import Fault
 from tests.chaos.log_faults import LOG_FAULTS
 from tests.chaos.poison_faults import POISON_FAULTS
@@ -9,6 +10,7 @@ from tests.chaos.provider_faults import PROVIDER_FAULTS
 
 FAULTS: tuple[Fault, ...] = (
     *PROCESS_FAULTS,
+    *DISK_FAULTS,
     *LOG_FAULTS,
     *POISON_FAULTS,
     *DATABASE_FAULTS,
@@ -23,7 +25,7 @@ TOGETHER: tuple[tuple[str, ...], ...] = (
     ("rebalance_storm", "poison_records"),
     ("postgres_full_of_connections", "broker_frozen"),
     ("requests_ten_times", "provider_dead"),
-    ("broker_disk_full",),
+    ("broker_disk_full", "postgres_disk_full"),
     ("offsets_reset",),
 )
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import os
-import resource
 import signal
 import time
 from pathlib import Path
 
-from tests.chaos.arena import LOOK_EVERY_SECONDS, ROLES, Arena
+from tests.chaos.arena import ROLES, Arena
 from tests.chaos.fault import Fault, Size
 from tests.running import read_variables, tape
 
@@ -125,29 +124,6 @@ async def kill_everything(arena: Arena, _: str) -> None:
     await arena.recovered(killed_at)
 
 
-async def fill_broker_disk(arena: Arena, _: str) -> None:
-    """Let no file of the broker grow for a while, whoever restarts it, and then let them.
-
-    By RLIMIT_FSIZE, which needs no disk of its own: an append fails as it does on a full one.
-    """
-    over_at = time.monotonic() + arena.hold_seconds
-    refused: set[int] = set()
-    while time.monotonic() < over_at:
-        process = arena.process("kafka")
-        if process is not None and process.pid not in refused:
-            _soft, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, most))
-            refused.add(process.pid)
-            arena.say(f"no file of kafka ({process.pid}) grows")
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
-    last = arena.process("kafka")
-    if last is not None and last.pid in refused:
-        resource.prlimit(last.pid, resource.RLIMIT_FSIZE, (most, most))
-    arena.say("files grow again")
-    arena.count("brokers that could not write", len(refused))
-    await arena.recovered(time.monotonic())
-
-
 PROCESS_FAULTS = (
     Fault(
         "worker_killed",
@@ -187,13 +163,6 @@ PROCESS_FAULTS = (
         freeze_broker,
         small=Size(strikes=1, jobs=8, hold_seconds=14),
         full=Size(strikes=10, jobs=1000, hold_seconds=20),
-    ),
-    Fault(
-        "broker_disk_full",
-        "8",
-        fill_broker_disk,
-        small=Size(strikes=1, jobs=8, hold_seconds=4),
-        full=Size(strikes=10, jobs=1000, hold_seconds=30),
     ),
     Fault(
         "postgres_killed",

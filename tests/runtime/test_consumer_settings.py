@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
@@ -12,6 +14,7 @@ async def test_the_settings_that_faust_does_not_offer_reach_the_client(monkeypat
         "_isolation_level": "read_committed",
         "_fetch_max_wait_ms": FETCH_WAIT_MS,
         "_partition_assignment_strategy": [RangePartitionAssignor],
+        "_group_instance_id": "ledger-2",
     }
     assert all(getattr(consumer, name) != value for name, value in wanted.items())
     send = consumer._client.send
@@ -19,7 +22,8 @@ async def test_the_settings_that_faust_does_not_offer_reach_the_client(monkeypat
         driver.AIOKafkaConsumerThread, "_create_worker_consumer", lambda *_: consumer
     )
     thread = HardenedConsumerThread.__new__(HardenedConsumerThread)
-    assert thread._create_worker_consumer(None) is consumer
+    transport = SimpleNamespace(app=SimpleNamespace(instance_id="ledger-2"))
+    assert thread._create_worker_consumer(transport) is consumer
     assert {name: getattr(consumer, name) for name in wanted} == wanted
     assert consumer._client.send != send, "silent connections are given up"
     await consumer.stop()
