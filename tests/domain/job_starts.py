@@ -8,16 +8,13 @@ from domain.failures import (
     system_trouble,
 )
 from domain.generation import decide, evolve
-from tests.domain.examples import (
-    AT,
-    MINUTE,
-    reserved,
-)
+from tests.domain.examples import AT, MINUTE
 from tests.domain.job_examples import (
     downloading,
     intended,
     submitted,
 )
+from tests.domain.ledger_answers import reserved
 from tests.spec import Spec
 
 given = Spec(None, decide, evolve).given

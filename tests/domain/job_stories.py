@@ -28,8 +28,9 @@ from domain.generation_commands import (
 from domain.generation_state import Job
 from schemas.base import JobEvent
 from schemas.ledger import CancellationAccepted, CreditsReserved
-from tests.domain.examples import AT, BUSY, MEDIA, MINUTE, SECOND, cancellation_accepted, reserved
+from tests.domain.examples import AT, BUSY, MEDIA, MINUTE, SECOND
 from tests.domain.job_examples import OPERATION, SOURCE
+from tests.domain.ledger_answers import cancellation_accepted, reserved
 
 LedgerWord = CreditsReserved | CancellationAccepted
 _WAITS = st.sampled_from(

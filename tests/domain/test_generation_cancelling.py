@@ -15,11 +15,7 @@ from domain.generation_commands import (
     RecordRefusal,
 )
 from schemas.generation import ProviderCancellation
-from tests.domain.examples import (
-    AT,
-    MINUTE,
-    cancellation_accepted,
-)
+from tests.domain.examples import AT, MINUTE
 from tests.domain.job_examples import (
     SOURCE,
     cancelled,
@@ -27,6 +23,7 @@ from tests.domain.job_examples import (
     polled,
 )
 from tests.domain.job_starts import DEADLINE, in_download, processing
+from tests.domain.ledger_answers import cancellation_accepted
 
 ANSWERS: tuple[ProviderCancellation, ...] = ("accepted", "too_late", "not_offered", "unreachable")
 

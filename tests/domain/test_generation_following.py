@@ -21,15 +21,7 @@ from domain.generation_commands import (
     RecordRefusal,
 )
 from domain.generation_state import Limits
-from tests.domain.examples import (
-    AT,
-    MEDIA,
-    MINUTE,
-    SECOND,
-    TICK,
-    reserved,
-    video,
-)
+from tests.domain.examples import AT, MEDIA, MINUTE, SECOND, TICK, video
 from tests.domain.job_examples import (
     SOURCE,
     alert,
@@ -49,6 +41,7 @@ from tests.domain.job_starts import (
     in_download,
     processing,
 )
+from tests.domain.ledger_answers import reserved
 from tests.spec import Spec
 
 # Polls.

@@ -21,15 +21,7 @@ from domain.generation_commands import (
     RecordTrouble,
     RecoverSubmission,
 )
-from tests.domain.examples import (
-    AT,
-    BUSY,
-    MEDIA,
-    MINUTE,
-    cancellation_accepted,
-    reserved,
-    settled,
-)
+from tests.domain.examples import AT, BUSY, MEDIA, MINUTE
 from tests.domain.job_examples import (
     OPERATION,
     SOURCE,
@@ -49,6 +41,7 @@ from tests.domain.job_starts import (
     in_download,
     processing,
 )
+from tests.domain.ledger_answers import cancellation_accepted, reserved, settled
 
 EVERY_COMMAND = (
     BeginSubmission(AT),

@@ -25,16 +25,7 @@ from domain.generation_commands import (
     RecoverSubmission,
 )
 from domain.generation_state import Limits
-from tests.domain.examples import (
-    AT,
-    BUSY,
-    LOST,
-    MINUTE,
-    SECOND,
-    TICK,
-    cancellation_accepted,
-    reserved,
-)
+from tests.domain.examples import AT, BUSY, LOST, MINUTE, SECOND, TICK
 from tests.domain.job_examples import (
     OPERATION,
     alert,
@@ -44,6 +35,7 @@ from tests.domain.job_examples import (
     refused,
     submitted,
 )
+from tests.domain.ledger_answers import cancellation_accepted, reserved
 from tests.spec import Spec
 
 given = Spec(None, decide, evolve).given

@@ -15,16 +15,12 @@ from tests.domain.examples import (
     OTHER_BODY,
     TICK,
     close_failed,
-    declined,
     grant,
-    granted,
     job_id,
-    refunded,
     reserve,
-    reserved,
-    settled,
     video,
 )
+from tests.domain.ledger_answers import declined, granted, refunded, reserved, settled
 from tests.domain.ledger_book import Book, decide, evolve
 from tests.spec import Spec
 

@@ -3,18 +3,13 @@
 import pytest
 
 from domain.refunds import REFUND_BY_FAILURE
-from tests.domain.examples import (
-    FAILURE,
-    cancel,
+from tests.domain.examples import FAILURE, cancel, close_cancelled, close_failed, reserve, settle
+from tests.domain.ledger_answers import (
     cancellation_accepted,
     cancellation_declined,
-    close_cancelled,
-    close_failed,
     granted,
     refunded,
-    reserve,
     reserved,
-    settle,
     settled,
     settled_cancelled,
 )

@@ -2,18 +2,8 @@
 
 import pytest
 
-from tests.domain.examples import (
-    AT,
-    HOUR,
-    TICK,
-    adjust,
-    adjusted,
-    change_declined,
-    first_change,
-    grant,
-    granted,
-    reserved,
-)
+from tests.domain.examples import AT, HOUR, TICK, adjust, grant
+from tests.domain.ledger_answers import adjusted, change_declined, first_change, granted, reserved
 from tests.domain.ledger_book import Book, decide, evolve
 from tests.spec import Spec
 

@@ -10,14 +10,16 @@ from tests.domain.examples import (
     TICK,
     close_cancelled,
     close_failed,
+    refund_by_hand,
+    settle,
+)
+from tests.domain.ledger_answers import (
     first_change,
     granted,
-    refund_by_hand,
     refund_declined,
     refunded,
     refunded_by_hand,
     reserved,
-    settle,
     settled,
     settled_cancelled,
 )

@@ -4,7 +4,8 @@ import pytest
 
 from schemas.ledger import CreditsReserved
 from schemas.requests import PrivatePrompt
-from tests.domain.examples import PROMPT, declined, granted, reserve, video
+from tests.domain.examples import PROMPT, reserve, video
+from tests.domain.ledger_answers import declined, granted
 from tests.domain.ledger_book import Book, decide, evolve
 from tests.spec import Spec
 

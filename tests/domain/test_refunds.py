@@ -34,18 +34,9 @@ from schemas.generation import (
     SubmissionIntended,
 )
 from schemas.ledger import CreditsRefunded, CreditsSettled
-from tests.domain.examples import (
-    AT,
-    BUSY,
-    LOST,
-    MINUTE,
-    cancellation_accepted,
-    close_cancelled,
-    close_failed,
-    granted,
-    reserved,
-)
+from tests.domain.examples import AT, BUSY, LOST, MINUTE, close_cancelled, close_failed
 from tests.domain.job_examples import downloading, intended, submitted
+from tests.domain.ledger_answers import cancellation_accepted, granted, reserved
 from tests.domain.test_ledger_closing import given as ledger_given
 
 Story = list[JobEvent]

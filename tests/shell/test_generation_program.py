@@ -20,15 +20,7 @@ from runtime.event_log.program import LaneCompanion, LaneHandle
 from schemas.envelope import Envelope, derived_event_id
 from schemas.topics import EVENT_TYPES
 from tests.contract.frozen import VALID
-from tests.domain.examples import (
-    AT,
-    BUSY,
-    MEDIA,
-    MINUTE,
-    cancellation_accepted,
-    job_id,
-    reserved,
-)
+from tests.domain.examples import AT, BUSY, MEDIA, MINUTE, job_id
 from tests.domain.job_examples import (
     OPERATION,
     SOURCE,
@@ -39,6 +31,7 @@ from tests.domain.job_examples import (
     polled,
     submitted,
 )
+from tests.domain.ledger_answers import cancellation_accepted, reserved
 from tests.shell.lane_in_memory import TRACE, Batch, FakeLane, arriving
 
 KEY = job_key(job_id())

@@ -25,23 +25,25 @@ from tests.domain.examples import (
     HOUR,
     TICK,
     adjust,
-    adjusted,
     cancel,
-    cancellation_accepted,
     close_cancelled,
     close_failed,
     grant,
-    granted,
     job_id,
     refund_by_hand,
-    refunded,
-    refunded_by_hand,
     reserve,
-    reserved,
     settle,
-    settled,
 )
 from tests.domain.job_examples import cancelled, completed, failed
+from tests.domain.ledger_answers import (
+    adjusted,
+    cancellation_accepted,
+    granted,
+    refunded,
+    refunded_by_hand,
+    reserved,
+    settled,
+)
 from tests.shell.lane_in_memory import (
     TRACE,
     Batch,
