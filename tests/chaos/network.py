@@ -139,11 +139,14 @@ class CellRun:
         give_up_at = whole_at + RECOVERY_SECONDS_MAX
         with self._linked.client(self._customer.api_key, PATIENCE_SECONDS) as client:
             _until(lambda: all(self._linked.ready().values()), give_up_at, "everything is ready")
+            # All are repeated before the first is waited for: a cut call is soon over, and there
+            # may be a hundred.
+            job_ids: list[str] = []
             for key in self._keys:
-                job_ids: list[str] = []
                 accepted = partial(_accepted, client, key, job_ids)
                 _until(accepted, give_up_at, "a repeat is accepted")
-                _until(partial(self._ended, client, job_ids[0]), give_up_at, "a job ends")
+            for job_id in job_ids:
+                _until(partial(self._ended, client, job_id), give_up_at, "a job ends")
 
     def _ended(self, client: httpx.Client, job_id: str) -> bool:
         try:
