@@ -4,9 +4,12 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos.arena import ROLES, Arena
+import psutil
+
+from tests.chaos.arena import LOOK_EVERY_SECONDS, ROLES, Arena
 from tests.chaos.fault import Fault, Size
 from tests.running import read_variables, tape
 
@@ -57,13 +60,10 @@ async def freeze_broker(arena: Arena, _: str) -> None:
 
 async def freeze_worker(arena: Arena, role: str) -> None:
     """SIGSTOP a worker until another has taken over, then wake it: it must be fenced and end."""
-    name = await arena.any_worker(role)
-    process = arena.process(name)
-    assert process is not None, f"{name} was just seen running"
+    name, process = await _stopped(arena, role)
+    frozen_at = time.monotonic()
     log = arena.system.state_dir / "logs" / f"{name}.log"
     log_from = log.stat().st_size
-    os.kill(process.pid, signal.SIGSTOP)
-    frozen_at = time.monotonic()
     arena.say(f"SIGSTOP {name} ({process.pid})")
     arena.count("freezes")
     try:
@@ -83,6 +83,20 @@ async def freeze_worker(arena: Arena, role: str) -> None:
     reason = end_reason(log, log_from)
     arena.say(f"{name} ended: {reason}")
     arena.count(kind_of_end(reason))
+
+
+async def _stopped(arena: Arena, role: str) -> tuple[str, psutil.Process]:
+    """Stop one worker of a role; one that is just ending by itself cannot be stopped."""
+    while True:
+        name = await arena.any_worker(role)
+        process = arena.process(name)
+        if process is None:
+            continue
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            os.kill(process.pid, signal.SIGSTOP)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            if process.status() == psutil.STATUS_STOPPED:
+                return name, process
 
 
 def end_reason(log: Path, log_from: int) -> str:
