@@ -38,16 +38,22 @@ async def test_nothing_is_ordered_before_others_can_read_the_intent_I07(
     lane, provider, monkeypatch
 ):
     """torture.md row 15: what cannot be read may still be taken back (decision 0032)."""
-    asked, readable = asyncio.Event(), asyncio.Event()
+    gone_on, readable = asyncio.Event(), asyncio.Event()
 
     async def wait() -> None:
-        asked.set()
+        gone_on.set()
         await readable.wait()
 
+    @asynccontextmanager
+    async def order():
+        gone_on.set()
+        yield
+
     monkeypatch.setattr(lane, "readable", wait)
+    provider.before_submit_answer = order
     lane.receive(reserved())
     async with asyncio.timeout(5):
-        await asked.wait()
+        await gone_on.wait()
     assert lane.event_types == ["SubmissionIntended"]
     assert provider.submissions == []
     readable.set()

@@ -4,22 +4,14 @@ Torture list row 47; invariants T1 to T7 and those of I01 to I44 that the oracle
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted import (
-    ROOT,
-    PatchError,
-    PlantedBug,
-    apply,
-    find,
-    planted_bug,
-    planted_bugs,
-)
+from tests.planting import Patch, PatchError, apply, check_fit
+from tests.simulation.planted import find, planted_bug, planted_bugs
 from tests.simulation.run import run_seed
 
 # What one change may cost: eighty seeds take some ten seconds; `make simulate` runs 10,000.
@@ -55,14 +47,8 @@ def test_a_seed_gives_the_same_run_in_another_process(seed):
 
 
 @pytest.mark.parametrize("bug", planted_bugs(), ids=lambda bug: bug.name)
-def test_every_planted_bug_still_fits_the_code(bug: PlantedBug, tmp_path: Path):
-    paths = {change.path for change in bug.changes}
-    for path in paths:
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, tmp_path / path)
-    apply(bug, tmp_path)
-    for path in paths:
-        compile((tmp_path / path).read_text(), path, "exec")
+def test_every_planted_bug_still_fits_the_code(bug: Patch, tmp_path: Path):
+    check_fit(bug, tmp_path)
 
 
 def test_twenty_bugs_and_more_are_planted():
