@@ -217,7 +217,10 @@ class MemoryLane:
         async def seen() -> bool:
             return event_type in self.event_types
 
-        await eventually(seen, f"{event_type} in {self.event_types}", seconds=5)
+        try:
+            await eventually(seen, event_type, seconds=5)
+        except AssertionError:
+            raise AssertionError(f"no {event_type} within 5 s, only {self.event_types}") from None
 
 
 def reserved(job_id: str | None = None, at: datetime = START) -> CreditsReserved:

@@ -1,11 +1,14 @@
 """The main job through every real part: HTTP, Kafka, Faust, provider's wire format, Postgres."""
 
 import json
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from runtime.video import inspect
@@ -115,9 +118,23 @@ def test_a_job_that_was_posted_is_never_a_404_even_at_once(system):
     customer = system.new_account(40 * 30)
     with customer.client() as client:
         for _ in range(10):
-            answer = post(client)
-            job_id = answer.json().get("id") or answer.json()["instance"].removeprefix("urn:uuid:")
+            job_id = posted_id(post(client))
             assert client.get(f"/v1/generations/{job_id}").status_code == 200
+        os.kill(system.pid("projections"), signal.SIGSTOP)
+        try:
+            # Nobody writes to the read model now.
+            job_id = posted_id(post(client))
+            behind = client.get(f"/v1/generations/{job_id}")
+        finally:
+            os.kill(system.pid("projections"), signal.SIGCONT)
+        assert (behind.status_code, behind.json()["code"]) == (503, "READ_MODEL_BEHIND")
+        reads(lambda: client.get(f"/v1/generations/{job_id}").status_code, 200)
+
+
+def posted_id(answer: httpx.Response) -> str:
+    """Give a job's id, also of one that was declined."""
+    problem_or_job = answer.json()
+    return problem_or_job.get("id") or problem_or_job["instance"].removeprefix("urn:uuid:")
 
 
 def test_unknown_and_foreign_jobs_look_alike_S0_73(system):

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections import Counter
+from functools import partial
 from itertools import count
 from typing import Self
 
@@ -31,6 +32,8 @@ class Load:
     def __init__(self, customers: list[Customer]) -> None:
         self.answers: Counter[str] = Counter()
         self.jobs: list[tuple[Customer, str]] = []
+        # Whose kept connection was said to close, so that its client opens another in time.
+        self.told: set[str] = set()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(c,)) for c in customers]
@@ -47,6 +50,7 @@ class Load:
 
     def _run(self, customer: Customer) -> None:
         with customer.client() as kept:
+            kept.event_hooks["response"].append(partial(self._listen, customer))
             for number in count():
                 if self._stop.wait(0.02):
                     return
@@ -57,6 +61,10 @@ class Load:
                 else:
                     with customer.client() as fresh:
                         self._note(lambda client=fresh: client.get("/v1/credits"))
+
+    def _listen(self, customer: Customer, answer: httpx.Response) -> None:
+        if answer.headers.get("connection") == "close":
+            self.told.add(customer.account_id)
 
     def _post(self, customer: Customer, client: httpx.Client) -> None:
         answer = self._note(lambda: post(client, f"{customer.account_id}-{len(self.jobs)}"))
@@ -89,6 +97,7 @@ def test_a_rolling_restart_under_load_fails_no_request(own_system: RunningSystem
     assert {code for _, code in found} <= {"0", "-15"}, restarted.stdout
     assert all(own_system.pid(name) != pid for name, pid in before.items())
     assert set(load.answers) <= {"200", "202", "429"}, load.answers
+    assert len(load.told) == CLIENTS
     assert len(load.jobs) > CLIENTS
     for customer, job_id in load.jobs:
         with customer.client() as client:
