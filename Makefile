@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 COMPILE := $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock secrets demo up down test torture faults simulate bench check format clean
+.PHONY: help install lock secrets demo up down test torture faults simulate guarantees bench check format clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ bench: install ## measure ours against other ways, both in one run: some ten min
 simulate: install ## 10,000 seeds of 200 jobs on virtual time, and every planted bug; a failing seed is printed with its replay
 	$(BIN)/python -m tests.simulation run --seeds 10000
 	$(BIN)/python -m tests.simulation planted --seeds 2000
+
+guarantees: install ## break each guarantee of README.md in a copy of the code; the test that it names must fail
+	$(BIN)/python -m tests.guarantees
 
 check: install ## the fast half: format, lint, types, imports, rules
 	$(BIN)/ruff format --check .
