@@ -19,7 +19,7 @@ from tests.guarantees.promises import Promise
 from tests.planting import ROOT, Patch, apply
 from tests.running import FOREIGN_PREFIXES
 
-NOT_COPIED = (".*", "__pycache__")
+NOT_COPIED = (".*", "__pycache__", "secrets")
 # 900 s: the longest take two to four minutes on two cores.
 DEADLINE_SECONDS = 900.0
 # 120 s: what a test has started is stopped, the broker in order.
