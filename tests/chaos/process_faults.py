@@ -17,6 +17,8 @@ from tests.running import read_variables, tape
 COLD_START_SECONDS_MAX = 30.0
 # A frozen worker that is woken up finds out within its next heartbeat or its watchdog's next look.
 FENCED_WITHIN_SECONDS = 30.0
+# 10 s: a worker that was started so long ago has come up, on a busy machine too.
+UP_FOR_SECONDS = 10.0
 # One strike in ten meets every worker of a role.
 ALL_OF_A_ROLE = 0.1
 
@@ -86,13 +88,19 @@ async def freeze_worker(arena: Arena, role: str) -> None:
 
 
 async def _stopped(arena: Arena, role: str) -> tuple[str, psutil.Process]:
-    """Stop one worker of a role; one that is just ending by itself cannot be stopped."""
+    """Stop one worker of a role, not one that just begins or ends.
+
+    A supervisor kills what does not come up in time, as one that stands still then does not.
+    """
     while True:
+        await asyncio.sleep(LOOK_EVERY_SECONDS)
         name = await arena.any_worker(role)
         process = arena.process(name)
         if process is None:
             continue
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if time.time() - process.create_time() < UP_FOR_SECONDS:
+                continue
             os.kill(process.pid, signal.SIGSTOP)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
             if process.status() == psutil.STATUS_STOPPED:
