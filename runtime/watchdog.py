@@ -31,6 +31,8 @@ class Watchdog:
         thread.start()
         try:
             while True:
+                # A process that stood still as a whole may get here before the thread looks.
+                self._look()
                 self._ticked_at = monotonic_seconds()
                 await asyncio.sleep(TICK_SECONDS)
         finally:
@@ -38,7 +40,10 @@ class Watchdog:
 
     def _watch(self) -> None:
         while not self._stopped.wait(TICK_SECONDS):
-            stalled = monotonic_seconds() - self._ticked_at
-            if stalled > self._stall_seconds_max:
-                faulthandler.dump_traceback(all_threads=True)
-                self._die(f"the event loop stood still for {stalled:.1f} s")
+            self._look()
+
+    def _look(self) -> None:
+        stalled = monotonic_seconds() - self._ticked_at
+        if stalled > self._stall_seconds_max:
+            faulthandler.dump_traceback(all_threads=True)
+            self._die(f"the event loop stood still for {stalled:.1f} s")

@@ -33,6 +33,22 @@ async def test_a_loop_that_stands_still_ends_the_process():
     assert "the event loop stood still for" in told.reasons[0]
 
 
+async def test_a_process_that_was_frozen_ends_even_if_its_loop_wakes_first(monkeypatch):
+    """Torture.md row 6: in torture one of 20 woken workers went on."""
+    monkeypatch.setattr(Watchdog, "_watch", lambda _: None)
+    told = Told()
+    ticking = asyncio.create_task(Watchdog(told.die, 1.5 * TICK_SECONDS).tick())
+    await asyncio.sleep(0)
+    time.sleep(2 * TICK_SECONDS)  # noqa: ASYNC251  the loop itself is to be held
+
+    async def heard() -> bool:
+        return told.heard.is_set()
+
+    await eventually(heard, "the loop notices that it stood still")
+    ticking.cancel()
+    assert "the event loop stood still for" in told.reasons[0]
+
+
 async def test_a_loop_that_runs_is_left_alone_and_the_watching_ends_with_it():
     told = Told()
     # Five ticks may be missed, as on a machine with other work, before the loop counts as still.
