@@ -1,7 +1,8 @@
 """Disks that are full: the broker's, and that of Postgres."""
 
 import asyncio
-import resource
+import os
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,11 +12,13 @@ import psutil
 from tests.chaos.arena import LOOK_EVERY_SECONDS, Arena
 from tests.chaos.fault import Fault, Size
 
+LIMIT_SECONDS_MAX = 5.0
+
 
 async def fill_disk(arena: Arena, name: str) -> None:
     """Let no file of a service grow for a while, whoever restarts it, and then let them.
 
-    By RLIMIT_FSIZE, which needs no disk of its own: an append fails as it does on a full one.
+    By the limit of file sizes, which needs no disk of its own: an append fails as on a full one.
     """
     over_at = time.monotonic() + arena.hold_seconds
     refused: set[int] = set()
@@ -44,9 +47,20 @@ def _pids(arena: Arena, name: str) -> Iterator[int]:
 
 
 def _limit(pid: int, *, full: bool) -> None:
-    with suppress(ProcessLookupError):
-        _soft, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if full else most, most))
+    """Set or lift the soft limit, as the user whose process it is: root alone may not."""
+    as_root = os.geteuid() == 0
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        size = "0:" if full else "unlimited:"
+        subprocess.run(
+            ["prlimit", f"--pid={pid}", f"--fsize={size}"],
+            user=process.uids().real if as_root else None,
+            group=process.gids().real if as_root else None,
+            cwd="/",
+            capture_output=True,
+            timeout=LIMIT_SECONDS_MAX,
+            check=process.is_running(),
+        )
 
 
 DISK_FAULTS = (
