@@ -89,7 +89,9 @@ def judged(code: int | None, failure: str | None) -> tuple[Verdict, str]:
 
 def _run(promise: Promise, root: Path, report: Path) -> tuple[int | None, str]:
     """Run pytest; give its exit code, None after the deadline, and what it printed."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN_PREFIXES)}
+    # Nor options meant for another run of pytest: its folder for temporary files, above all.
+    foreign = (*FOREIGN_PREFIXES, "PYTEST_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
     test = f"{promise.path}::{promise.test}"
     options = ["-p", "no:cacheprovider", "-x", "-q", f"--junitxml={report}"]
     process = subprocess.Popen(
