@@ -160,7 +160,8 @@ PROCESS_FAULTS = (
         "worker_frozen",
         "6",
         freeze_worker,
-        small=Size(strikes=2, jobs=8, hold_seconds=9),
+        # 12 s: beyond the watchdog's 10, which ends also one that wakes with nothing to write.
+        small=Size(strikes=2, jobs=8, hold_seconds=12),
         full=Size(strikes=20, jobs=1000, hold_seconds=60),
         targets=("ledger", "generation"),
     ),
