@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from bench.accept import (
     ACCEPTED,
     ACCOUNTS_FULL,
+    CALM_RATE,
     DECIDED,
+    WARM_SECONDS_FULL,
     Accepting,
     accepting,
     faults_of,
@@ -34,8 +36,8 @@ FLOOD_RATE = 300.0
 QUIET_SECONDS_FULL = 10.0
 # 1 s: what an account may order at once is over by then; the flood goes on.
 FLOODED_BEFORE_SECONDS = 1.0
-# 30: more than the warm-up and one round give an account, which the quiet need.
-ACTIVE_JOBS_MAX = 30
+# 30: more than a round gives an account, beyond what the warm-up has given it.
+ROUND_JOBS_MAX = 30
 REFUSALS = frozenset({429, 503})
 
 
@@ -46,7 +48,8 @@ async def measure(stage: Stage, plan: Plan) -> list[Figure]:
             await warm(running, sender, [target_of(running, sender)], plan)
             goodput = await _goodput(running, sender, plan)
         accounts = 2 * plan.pairs * QUIET_ACCOUNTS + 1
-        async with accepting(stage, accounts, ACTIVE_JOBS_MAX) as running:
+        warmed = round(CALM_RATE * WARM_SECONDS_FULL / accounts)
+        async with accepting(stage, accounts, warmed + ROUND_JOBS_MAX) as running:
             await warm(running, sender, [target_of(running, sender)], plan)
             fairness = await _beside_a_flood(running, sender, flooder, plan)
     return [goodput, fairness]
