@@ -100,14 +100,15 @@ class KafkaBroker:
         self._controller_port = controller_port
         self._log_path = state.log(KAFKA)
         kept = archive_path()
-        self._options: list[str] = [f"-XX:AOTCache={kept}"] if kept.is_file() else []
         if record_to is not None:
-            self._options = [f"-XX:AOTCacheOutput={record_to}"]
+            options = [f"-XX:AOTCacheOutput={record_to}"]
+        else:
+            options = [f"-XX:AOTCache={kept}"] if kept.is_file() else []
         self.process = ManagedProcess(
             KAFKA,
             [
                 *java_command(self._scratch),
-                *self._options,
+                *options,
                 f"@{self._arguments}",
                 "kafka.Kafka",
                 str(self._settings),

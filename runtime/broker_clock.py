@@ -18,6 +18,8 @@ from runtime.topics import CLOCK, TopicError
 log = logger(__name__)
 # 10 s: a broker that answers at all answers in milliseconds.
 ASK_SECONDS_MAX = 10.0
+# 2 s: nothing is left to be sent.
+STOP_SECONDS_MAX = 2.0
 # 1 s: more than the way to the broker and back takes; somebody should look after such a clock.
 WORTH_A_WARNING = timedelta(seconds=1)
 LOG_APPEND_TIME = 1
@@ -59,7 +61,9 @@ class BrokerClock:
                 taken = await producer.send_and_wait(self._topic, b"")
                 between = asked_at + (now() - asked_at) / 2
             finally:
-                await producer.stop()
+                # A limit of its own: the one around is spent where it is what ended the asking.
+                async with asyncio.timeout(STOP_SECONDS_MAX):
+                    await producer.stop()
         if taken.timestamp_type != LOG_APPEND_TIME:
             raise TopicError(f"{self._topic} needs message.timestamp.type=LogAppendTime")
         return between - datetime.fromtimestamp(taken.timestamp / 1000, UTC)

@@ -290,7 +290,6 @@ class Settings(BaseSettings):
         validation_alias="TAPEWORKS_DOWNLOAD_TIMEOUT_SECONDS",
         description="Seconds that one attempt to fetch a video may take.",
     )
-    # 10 s: a dead worker's partitions move on after this; below 6 s the broker refuses.
     instance_id: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9._-]{0,200}$",
@@ -298,6 +297,7 @@ class Settings(BaseSettings):
         description="Name of this worker, no other's and the same after a restart: after a kill it "
         "goes on with its partitions at once, not after `TAPEWORKS_SESSION_TIMEOUT_SECONDS`.",
     )
+    # 10 s: a dead worker's partitions move on after this; below 6 s the broker refuses.
     session_timeout_seconds: float = Field(
         default=10.0,
         ge=6,
