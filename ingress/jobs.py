@@ -42,6 +42,18 @@ class Order:
     headers: dict[str, str]
 
 
+async def orderer(services: Services, request: Request) -> Principal:
+    """Authenticate a call that orders a job; an account that is too fast ends it here.
+
+    What a flood sends is neither read nor checked: it costs others the less.
+
+    Raises: as `Authenticator.principal`, and ProblemError TOO_MANY_REQUESTS.
+    """
+    principal = await services.auth.principal(request)
+    _keep_pace(services, services.pace.wait_seconds(principal.account_id))
+    return principal
+
+
 async def order(
     services: Services, request: Request, principal: Principal, wanted: Wanted, key: str | None
 ) -> Order:
@@ -50,7 +62,8 @@ async def order(
     Raises: ProblemError for a refusal, and where the request is not surely on the log;
     TooManyWaiting.
     """
-    _keep_pace(services, principal)
+    # Others of the account may have come while the body was read.
+    _keep_pace(services, services.pace.take(principal.account_id))
     job_id = call_of(request).request_id
     key = key or job_id
     asked = GenerationRequested(
@@ -84,8 +97,7 @@ async def order(
             raise AssertionError(f"{decision.event_type} decides no generation")
 
 
-def _keep_pace(services: Services, principal: Principal) -> None:
-    seconds = services.pace.wait_seconds(principal.account_id)
+def _keep_pace(services: Services, seconds: float) -> None:
     if seconds == 0:
         return
     metrics.orders_paced.inc()

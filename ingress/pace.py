@@ -23,15 +23,22 @@ class Pace:
         self._busy_until: dict[str, float] = {}
 
     def wait_seconds(self, account_id: str) -> float:
-        """Take one order's place and give 0, or take none and say after how long there is one."""
+        """Say after how long the account may order; 0 if it may now."""
         now = self._monotonic()
-        busy_until = max(self._busy_until.get(account_id, now), now) + self._seconds_per_order
-        too_far_ahead = busy_until - now - self._ahead_seconds_max
+        too_far_ahead = self._after_one_more(account_id, now) - now - self._ahead_seconds_max
         # The sum of many tenths is not quite what it should be.
-        if too_far_ahead > self._seconds_per_order / 1000:
-            return too_far_ahead
+        return too_far_ahead if too_far_ahead > self._seconds_per_order / 1000 else 0.0
+
+    def take(self, account_id: str) -> float:
+        """Take one order's place and give 0, or take none and give `wait_seconds`."""
+        if seconds := self.wait_seconds(account_id):
+            return seconds
+        busy_until = self._after_one_more(account_id, self._monotonic())
         self._busy_until.pop(account_id, None)
         self._busy_until[account_id] = busy_until
         if len(self._busy_until) > ACCOUNTS_REMEMBERED_MAX:
             del self._busy_until[next(iter(self._busy_until))]
         return 0.0
+
+    def _after_one_more(self, account_id: str, now: float) -> float:
+        return max(self._busy_until.get(account_id, now), now) + self._seconds_per_order

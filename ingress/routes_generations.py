@@ -9,7 +9,7 @@ from ingress.bodies import json_object
 from ingress.documents import BODY_ERRORS, body, header_key, history_parameters
 from ingress.history import filtered_history
 from ingress.inputs import GenerationInput
-from ingress.jobs import ENDED, found_generation, history, order
+from ingress.jobs import ENDED, found_generation, history, order, orderer
 from ingress.models import (
     CancellationAnswer,
     GenerationAccepted,
@@ -36,7 +36,7 @@ router = APIRouter(tags=["generations"])
 async def create_generation(request: Request) -> Response:
     """Ask for a video; the answer carries the ledger's decision if it came in time (C01)."""
     services = services_of(request)
-    principal = await services.auth.principal(request)
+    principal = await orderer(services, request)
     key = idempotency_key(request)
     wanted = wanted_generation(parsed(GenerationInput, await json_object(request)))
     ordered = await order(services, request, principal, wanted, key)

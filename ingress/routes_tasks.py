@@ -8,7 +8,7 @@ from ingress import answers
 from ingress.bodies import json_object
 from ingress.documents import BODY_ERRORS, body, counted_parameters, header_key
 from ingress.history import OFFSET_MAX, counted_history
-from ingress.jobs import found_generation, history, order, video_url
+from ingress.jobs import found_generation, history, order, orderer, video_url
 from ingress.rows import GenerationRow
 from ingress.services import Services, services_of
 from ingress.spellings import TASKS
@@ -40,7 +40,7 @@ def _documented(success: type, status: int, *problems: int) -> dict[int | str, d
 async def create_task(request: Request) -> Response:
     """Ask for a video; as `POST /v1/generations` (S0-13)."""
     services = services_of(request)
-    principal = await services.auth.principal(request)
+    principal = await orderer(services, request)
     key = idempotency_key(request)
     asked = parsed(TaskInput, await json_object(request)).as_generation()
     wanted = wanted_generation(asked, TASKS)

@@ -10,7 +10,7 @@ from ingress import answers
 from ingress.bodies import json_object
 from ingress.documents import BODY_ERRORS, body, header_key, job_parameter
 from ingress.inputs import GenerationInput
-from ingress.jobs import found_generation, order, video_url
+from ingress.jobs import found_generation, order, orderer, video_url
 from ingress.model_ids import MODEL_IDS, model_named
 from ingress.parameters import check_names, single
 from ingress.problems import FieldFault, ProblemError, invalid, shown
@@ -48,7 +48,7 @@ def _documented(success: type, status: int, *problems: int) -> dict[int | str, d
 async def create_video_job(request: Request) -> Response:
     """Ask for a video; as `POST /v1/generations`, with a key that must be there (S2-01)."""
     services = services_of(request)
-    principal = await services.auth.principal(request)
+    principal = await orderer(services, request)
     key = _uuid_key(request)
     asked = parsed(VideoJobInput, await json_object(request))
     if asked.user_id not in (None, principal.account_id):

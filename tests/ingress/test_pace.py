@@ -24,21 +24,21 @@ class Watch:
 def test_so_many_at_once_and_one_more_for_each_share_of_a_second():
     watch = Watch()
     paced = Pace(10, 5, watch)
-    assert [paced.wait_seconds("ann") for _ in range(5)] == [0.0] * 5
-    assert paced.wait_seconds("ann") == pytest.approx(0.1)
+    assert [paced.take("ann") for _ in range(5)] == [0.0] * 5
+    assert paced.take("ann") == pytest.approx(0.1)
     watch.now += 0.1
-    assert paced.wait_seconds("ann") == 0.0
-    assert paced.wait_seconds("ann") == pytest.approx(0.1)
+    assert paced.take("ann") == 0.0
+    assert paced.take("ann") == pytest.approx(0.1)
 
 
 def test_a_refusal_takes_no_place_and_hurts_nobody_else():
     watch = Watch()
     paced = Pace(1, 1, watch)
-    assert paced.wait_seconds("ann") == 0.0
-    assert [paced.wait_seconds("ann") for _ in range(100)] == pytest.approx([1.0] * 100)
-    assert paced.wait_seconds("ben") == 0.0
+    assert paced.take("ann") == 0.0
+    assert [paced.take("ann") for _ in range(100)] == pytest.approx([1.0] * 100)
+    assert paced.take("ben") == 0.0
     watch.now += 1
-    assert paced.wait_seconds("ann") == 0.0
+    assert paced.take("ann") == 0.0
 
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.integers(1, 8), st.integers(1, 8))
@@ -48,7 +48,7 @@ def test_no_stretch_of_time_has_more_orders_than_the_pace_allows(pauses, per_sec
     taken: list[float] = []
     for pause in pauses:
         watch.now += pause
-        while paced.wait_seconds("ann") == 0.0:
+        while paced.take("ann") == 0.0:
             taken.append(watch.now)
     for first, began_at in enumerate(taken):
         for last, ended_at in enumerate(taken[first:], first):
@@ -58,9 +58,9 @@ def test_no_stretch_of_time_has_more_orders_than_the_pace_allows(pauses, per_sec
 def test_only_so_many_accounts_are_remembered(monkeypatch):
     monkeypatch.setattr(pace, "ACCOUNTS_REMEMBERED_MAX", 2)
     paced = Pace(1, 1, Watch())
-    assert [paced.wait_seconds(name) for name in ("ann", "ben", "cam")] == [0.0] * 3
-    assert paced.wait_seconds("ben") > 0
-    assert paced.wait_seconds("ann") == 0.0
+    assert [paced.take(name) for name in ("ann", "ben", "cam")] == [0.0] * 3
+    assert paced.take("ben") > 0
+    assert paced.take("ann") == 0.0
 
 
 async def test_an_account_that_floods_is_told_when_to_come_back(
@@ -82,3 +82,16 @@ async def test_an_account_that_floods_is_told_when_to_come_back(
     assert len(world.publisher.published) == published + 1
     watch.now += 2
     assert (await ann.post(PATH, json=BODY)).json()["code"] == "TOO_MANY_ACTIVE_JOBS"
+
+
+async def test_what_a_flood_sends_is_not_looked_at(world: World, ann: httpx.AsyncClient):
+    """Row 37: a refusal costs the less the earlier it comes; what is wrong is said later."""
+    watch = Watch()
+    world.app.state.services.pace = Pace(1, 1, watch)
+    paths = (PATH, "/api/generate-video", "/functions/v1/generate-video")
+    assert [(await ann.post(path, content=b"{")).status_code for path in paths] == [415, 415, 422]
+    assert (await ann.post(PATH, json=BODY)).status_code == 402
+    for path in paths:
+        assert (await ann.post(path, content=b"{")).status_code == 429
+    watch.now += 1
+    assert [(await ann.post(path, content=b"{")).status_code for path in paths] == [415, 415, 422]
