@@ -228,9 +228,6 @@ def java_command(scratch: Path) -> list[str]:
         str(JAVA),
         f"-Xmx{HEAP_MB}m",
         "-XX:+UseSerialGC",
-        # Quick compilation only: the other takes 4 s of processor time in a broker's first 20 s, at
-        # 50 transactions a second, from all that runs beside it.
-        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",  # a broker without memory must end, not linger
         # Java 25 warns of both unless told: the compression libraries are native code.
         "--enable-native-access=ALL-UNNAMED",
