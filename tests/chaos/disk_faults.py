@@ -52,15 +52,18 @@ def _limit(pid: int, *, full: bool) -> None:
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         size = "0:" if full else "unlimited:"
-        subprocess.run(
+        done = subprocess.run(
             ["prlimit", f"--pid={pid}", f"--fsize={size}"],
             user=process.uids().real if as_root else None,
             group=process.gids().real if as_root else None,
             cwd="/",
             capture_output=True,
             timeout=LIMIT_SECONDS_MAX,
-            check=process.is_running(),
+            check=False,
         )
+        # One that ended meanwhile has no limits any more, as a connection's process often does.
+        if done.returncode != 0 and process.status() != psutil.STATUS_ZOMBIE:
+            done.check_returncode()
 
 
 DISK_FAULTS = (
