@@ -168,10 +168,11 @@ async def _faults(
 async def _add_kills(stage: Stage, plan: Plan, figure: Figure) -> None:
     """Kill both in the middle of their work and count what was decided twice."""
     load = ledger_requests(plan.amount(REQUESTS_KILLED_FULL // RECORDS_PER_ACCOUNT), seed=2)
+    kills = plan.amount(KILLS)
     for processor in (OURS, NAIVE):
-        count, repeated, lost = await _after_kills(stage, processor, load)
+        count, repeated, lost = await _after_kills(stage, processor, load, kills)
         figure.notes.append(
-            f"{processor.name}: {KILLS} x kill -9 during {count} requests: "
+            f"{processor.name}: {kills} x kill -9 during {count} requests: "
             f"{repeated} decided twice, {lost} without an answer"
         )
         if processor is OURS and (repeated or lost):
@@ -179,16 +180,16 @@ async def _add_kills(stage: Stage, plan: Plan, figure: Figure) -> None:
 
 
 async def _after_kills(
-    stage: Stage, processor: Processor, load: list[Record]
+    stage: Stage, processor: Processor, load: list[Record], kills: int
 ) -> tuple[int, int, int]:
     # 6 s: the least the broker allows; each kill costs so long until the next owner begins.
     settings = await stage.fresh(session_timeout_seconds=6.0)
     await put(settings, load)
     async with reader_of(settings, LEDGER_EVENTS.name) as outputs:
-        for kill in range(1, KILLS + 1):
+        for kill in range(1, kills + 1):
             worker = stage.start_worker(processor.module, settings)
             try:
-                await _until_end(outputs, len(load) * kill // (KILLS + 1), worker)
+                await _until_end(outputs, len(load) * kill // (kills + 1), worker)
             finally:
                 worker.kill()
         worker = stage.start_worker(processor.module, settings)

@@ -5,18 +5,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
+import psutil
 
 from devstack.account import remove_state
+from devstack.records import recorded
 from devstack.state import StateFolder
+from devstack.supervisor import SUPERVISOR
 from runtime.settings import Settings
 
 START_TIMEOUT_SECONDS = 150.0
+POSTGRES = "postgres"
 # What a developer's shell may hold after `eval "$(tape env)"` must not leak into a test's system.
 FOREIGN_PREFIXES = ("TAPE", "KAFKA_", "DATABASE_", "OBJECT_", "GOOGLE_", "FAL_")
 
@@ -119,16 +123,29 @@ class Customer:
 def running_system(
     state_dir: Path, *arguments: str, extra: Mapping[str, str] | None = None
 ) -> Iterator[RunningSystem]:
-    """Start a system, and stop it with everything it started, whatever happened."""
+    """Start a system, and end it with everything it started, whatever happened.
+
+    It is killed: an end in order takes seconds, and has tests of its own.
+    """
     started = tape(["up", "--detach", "--free-ports", *arguments], state_dir, extra)
     try:
         assert started.returncode == 0, started.stdout + started.stderr
         yield RunningSystem(state_dir, read_variables(state_dir), arguments, extra or {})
     finally:
+        _kill(StateFolder(state_dir))
         stopped = tape(["down"], state_dir)
         assert stopped.returncode == 0, stopped.stdout + stopped.stderr
         # Postgres' data may lie elsewhere, where its user may read.
         remove_state(StateFolder(state_dir))
+
+
+def _kill(state: StateFolder) -> None:
+    """Kill all but Postgres, which would leave its shared memory behind; the supervisor first."""
+    records = [record for record in recorded(state) if record.name != POSTGRES]
+    for record in sorted(records, key=lambda record: record.name != SUPERVISOR):
+        if process := record.process():
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def read_variables(state_dir: Path) -> dict[str, str]:

@@ -152,7 +152,7 @@ PROCESS_FAULTS = (
         "1, 2",
         kill_worker,
         small=Size(strikes=3, jobs=12),
-        full=Size(strikes=1000, jobs=20_000, pause_seconds_max=5),
+        full=Size(strikes=1000, jobs=20_000, pause_seconds_max=8),
         targets=ROLES,
         recovery_seconds_max=15.0,
     ),

@@ -1,17 +1,21 @@
-"""Each of seven toxics on each of four links: what is seen while it lasts, and after.
+"""Each of seven toxics on each of four links, and connections that are half open: what is seen.
 
 `make test` plays seven of the cells, each toxic once and each link at least once; `make torture`
 plays all 28 and holds each for longer, as do TAPE_TORTURE_NETWORK_SECONDS and
-TAPE_TORTURE_NETWORK_JOBS; TAPE_TORTURE_NETWORK_LINKS chooses.
+TAPE_TORTURE_NETWORK_JOBS; TAPE_TORTURE_NETWORK_LINKS chooses. Over a half-open connection no packet
+passes any more, and no reset tells of it; what connects anew is well, as behind a router that has
+forgotten its connections.
 """
 
 import os
+import time
 from collections.abc import Sequence
 
+import httpx
 import pytest
 
 from tests.chaos.links import LINKS, Link, linked_system
-from tests.chaos.network import CUT, Cell, CellRun, table
+from tests.chaos.network import CUT, PATIENCE_SECONDS, RECOVERY_SECONDS_MAX, Cell, CellRun, table
 from tests.chaos.proxy import (
     Bandwidth,
     Latency,
@@ -23,6 +27,7 @@ from tests.chaos.proxy import (
     Toxic,
 )
 from tests.running import RunningSystem
+from tests.system.jobs import ENDED, post
 from tests.waiting import eventually
 
 FULL = os.environ.get("TAPE_TORTURE_SIZE") == "full"
@@ -37,6 +42,7 @@ SETTINGS = {
     "TAPEWORKS_BREAKER_OPEN_SECONDS": "2",
     "TAPEWORKS_ACTIVE_JOBS_MAX": "1000",
 }
+STEADY_CALLS = 10
 WELL = frozenset({"200", "202"})
 REFUSED = frozenset({"503"})
 # An order on its way when the link broke: nobody knows whether it arrived, and it is not repeated.
@@ -163,3 +169,52 @@ async def unbalanced(system: RunningSystem) -> list[str]:
     except AssertionError:
         return system.verify("--at-rest").stdout.splitlines()
     return []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("link", ["kafka", "postgres"])
+async def test_half_open_connections_are_noticed_within_30_s_and_replaced(linked, link):
+    """torture.md row 14; I05."""
+    customer = linked.system.new_account(4000)
+    with linked.client(customer.api_key, PATIENCE_SECONDS) as client:
+        assert post(client).status_code == httpx.codes.ACCEPTED
+        jobs: list[str] = []
+        with linked.spoiled(link, Timeout(old_alone=True)):
+            began_at = well_since = time.monotonic()
+            steady = 0
+
+            async def well() -> bool:
+                nonlocal steady, well_since
+                asked_at = time.monotonic()
+                if not (all(linked.ready().values()) and serves(client, jobs)):
+                    steady, well_since = 0, time.monotonic()
+                    return False
+                well_since = well_since if steady else asked_at
+                steady += 1
+                return steady >= STEADY_CALLS
+
+            await eventually(well, f"{link}: every call is served again", RECOVERY_SECONDS_MAX * 2)
+            noticed_seconds = well_since - began_at
+            print(f"{link}: noticed within {noticed_seconds:.1f} s")  # noqa: T201  the figure of the run
+            assert noticed_seconds <= RECOVERY_SECONDS_MAX
+
+            async def ended() -> bool:
+                statuses = [client.get(f"/v1/generations/{job}").json()["status"] for job in jobs]
+                return set(statuses) <= ENDED
+
+            await eventually(ended, f"{link}: every job ends", RECOVERY_SECONDS_MAX)
+    assert linked.system.verify().returncode == 0
+
+
+def serves(client: httpx.Client, jobs: list[str]) -> bool:
+    """Say whether the ledger decides on a job, and the read model shows it."""
+    try:
+        made = post(client)
+        if made.status_code != httpx.codes.ACCEPTED:
+            return False
+        job = made.json()
+        jobs.append(job["id"])
+        read = client.get(f"/v1/generations/{job['id']}")
+    except httpx.HTTPError:
+        return False
+    return (job["status"], read.status_code) == ("pending", httpx.codes.OK)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
+import devstack.supervisor as supervisor_module
 from devstack.errors import AlreadyRunningError, StartError, StopRequestedError
 from devstack.records import load, running
 from devstack.supervisor import Supervisor, backoff_seconds, stop_everything
@@ -75,6 +76,33 @@ async def test_a_killed_process_is_started_again_and_counted(sleeper, state):
         f"sleeper: ended with exit code -9; restart in 0.5 s; its log is {process.log_path}"
     ]
     assert process.pid is None
+
+
+@pytest.mark.parametrize(("steady_after_seconds", "pauses"), [(0.5, [0.5, 0.5]), (60, [0.5, 1.0])])
+async def test_only_an_end_soon_after_a_start_makes_the_next_pause_longer(
+    sleeper, state, monkeypatch, steady_after_seconds, pauses
+):
+    """A worker that has served well comes back at once, whatever ended it: I19."""
+    assert supervisor_module.STEADY_AFTER_SECONDS < 6, "what recovery within 15 s leaves"
+    monkeypatch.setattr(supervisor_module, "STEADY_AFTER_SECONDS", steady_after_seconds)
+    notes: list[str] = []
+    async with Supervisor(state, report=notes.append) as supervisor:
+        process = sleeper()
+        await supervisor.start(process)
+        for killed, _ in enumerate(pauses):
+
+            async def is_up_for_a_second(killed: int = killed) -> bool:
+                (row,) = await supervisor.status()
+                return row.restarts == killed and row.healthy and row.uptime_seconds > 1
+
+            await eventually(is_up_for_a_second, "the process runs")
+            os.kill(process.pid, signal.SIGKILL)
+
+        async def both_are_told() -> bool:
+            return len(notes) == len(pauses)
+
+        await eventually(both_are_told, "both ends were noticed")
+    assert [float(note.split("restart in ")[1].split(" s;")[0]) for note in notes] == pauses
 
 
 async def test_a_process_that_cannot_start_again_is_tried_on(sleeper, state, tmp_path):
