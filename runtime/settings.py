@@ -298,10 +298,11 @@ class Settings(BaseSettings):
         "goes on with its partitions at once, not after `TAPEWORKS_SESSION_TIMEOUT_SECONDS`.",
     )
     # 10 s: a dead worker's partitions move on after this; below 6 s the broker refuses.
+    # 30 at most: Faust takes no session that is longer than a request to the broker may take.
     session_timeout_seconds: float = Field(
         default=10.0,
         ge=6,
-        le=60,
+        le=30,
         validation_alias="TAPEWORKS_SESSION_TIMEOUT_SECONDS",
         description="Seconds after which a dead worker's partitions move on.",
     )
