@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from devstack.records import running
 from tests.chaos.arena import LOOK_EVERY_SECONDS, ROLES, Arena
 from tests.chaos.fault import Fault, Size
 from tests.running import read_variables, tape
@@ -76,7 +77,7 @@ async def freeze_worker(arena: Arena, role: str) -> None:
         arena.say(f"SIGCONT {name} after {time.monotonic() - frozen_at:.2f} s")
     try:
         await arena.until(
-            lambda: not process.is_running() or process.status() == "zombie",
+            lambda: not running(process),
             f"{name}, which was replaced, ends",
             FENCED_WITHIN_SECONDS,
         )
