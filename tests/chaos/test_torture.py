@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.settings import Settings
 from tests.chaos.fault import Fault, Size
 from tests.chaos.faults import ELSEWHERE, FAULTS, TOGETHER
 from tests.chaos.load import Plan, accounts_of_every_partition
@@ -30,6 +31,8 @@ JOBS_PER_SECOND = float(os.environ.get("TAPE_TORTURE_JOBS_PER_SECOND", "4"))
 ACCOUNTS = int(os.environ.get("TAPE_TORTURE_ACCOUNTS", "24"))
 # A small run waits for what never ends; a large one has jobs of every age when something strikes.
 DEADLINE_SECONDS = float(os.environ.get("TAPE_TORTURE_DEADLINE_SECONDS", "60" if FULL else "20"))
+# Where jobs have as long as by default, so has the breaker: each of its probes is an attempt.
+BREAKER_SECONDS = 60 if DEADLINE_SECONDS >= Settings().generation_timeout_seconds else 3
 FAULT_BY_NAME = {fault.name: fault for fault in FAULTS}
 # Shorter than by default (2 s here, 10 s, 15 min, 60 s, 60 s), so that what waits for them is over
 # in seconds.
@@ -38,7 +41,7 @@ SHORTENED = {
     "TAPEWORKS_SESSION_TIMEOUT_SECONDS": "6",
     "TAPEWORKS_GENERATION_TIMEOUT_SECONDS": str(DEADLINE_SECONDS),
     "TAPEWORKS_SUBMIT_TIMEOUT_SECONDS": "5",
-    "TAPEWORKS_BREAKER_OPEN_SECONDS": "3",
+    "TAPEWORKS_BREAKER_OPEN_SECONDS": str(BREAKER_SECONDS),
 }
 # One account of a run buys more at once than a customer may.
 WIDENED = {"TAPEWORKS_ACTIVE_JOBS_MAX": "1000"}
