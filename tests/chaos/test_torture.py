@@ -32,7 +32,7 @@ ACCOUNTS = int(os.environ.get("TAPE_TORTURE_ACCOUNTS", "24"))
 # A small run waits for what never ends; a large one has jobs of every age when something strikes.
 DEADLINE_SECONDS = float(os.environ.get("TAPE_TORTURE_DEADLINE_SECONDS", "60" if FULL else "20"))
 # Where jobs have as long as by default, so has the breaker: each of its probes is an attempt.
-BREAKER_SECONDS = 60 if DEADLINE_SECONDS >= Settings().generation_timeout_seconds else 3
+BREAKER_SECONDS = 60 if Settings().generation_timeout_seconds <= DEADLINE_SECONDS else 3
 FAULT_BY_NAME = {fault.name: fault for fault in FAULTS}
 # Shorter than by default (2 s here, 10 s, 15 min, 60 s, 60 s), so that what waits for them is over
 # in seconds.
