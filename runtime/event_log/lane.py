@@ -6,15 +6,14 @@ changes, and answers go out, only after its commit. Source: decisions 0003 and 0
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Coroutine
 
 import msgspec
 
 from runtime import metrics
 from runtime.clock import monotonic_seconds
 from runtime.event_log.access import KAFKA, LogAccess
-from runtime.event_log.dead_letters import dead_letter
+from runtime.event_log.decider import Batch, Command, Decider
 from runtime.event_log.fenced_producer import FencedProducer, OutgoingRecord
 from runtime.event_log.program import InputRecord, LaneClosedError, LaneCompanion, Program
 from runtime.event_log.readable_end import ReadableEnd
@@ -24,45 +23,18 @@ from runtime.event_log.state_reader import (
     encode_positions,
     read_states,
 )
-from runtime.event_log.states import Overlay, States
+from runtime.event_log.states import States
 from runtime.exits import Die
 from runtime.logs import logger
 from runtime.settings import Settings
-from schemas.codec import ContractError
-from schemas.envelope import Envelope
-from schemas.topics import TOPIC_BY_EVENT
 
 log = logger(__name__)
 # 500: beyond this a transaction grows longer without growing cheaper per record.
 BATCH_INPUTS_MAX = 500
 # Two full batches may wait; beyond that the agent waits, and the broker holds the rest.
 QUEUE_INPUTS_MAX = 1000
-# 3: a rule that raises is tried again in case the fault lies outside it, then set aside.
-DECIDE_ATTEMPTS_MAX = 3
 # 1 s: the group's offsets, and positions over inputs that led to nothing, are this late at most.
 IDLE_COMMIT_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Command:
-    command: object
-    committed: asyncio.Future[None]
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What one transaction will hold."""
-
-    overlay: Overlay
-    records: list[OutgoingRecord] = field(default_factory=list)
-    positions: dict[str, int] = field(default_factory=dict)
-    answers: list[asyncio.Future[None]] = field(default_factory=list)
-    envelopes: list[Envelope] = field(default_factory=list)
-
-    @property
-    def writes(self) -> bool:
-        """Whether there is anything to write but positions."""
-        return bool(self.records or self.overlay.changed)
 
 
 class Lane:
@@ -87,6 +59,7 @@ class Lane:
         self._output = namespace + program.output.name
         self._state_topic = namespace + program.state.name
         self._inputs = {namespace + topic.name: topic for topic in program.inputs}
+        self._decider = Decider(program, partition, settings, die, access)
         self._producer = FencedProducer(
             settings.kafka_bootstrap_servers,
             f"{self._group_id}-{partition}",
@@ -98,7 +71,7 @@ class Lane:
             settings.kafka_bootstrap_servers, self._output, partition, die, access.consumer
         )
         self._output_end = 0
-        self._queue: asyncio.Queue[InputRecord | _Command] = asyncio.Queue(QUEUE_INPUTS_MAX)
+        self._queue: asyncio.Queue[InputRecord | Command] = asyncio.Queue(QUEUE_INPUTS_MAX)
         self._positions: dict[str, int] = {}
         self._last_put: dict[str, int] = {}
         self._uncommitted_positions = False
@@ -166,7 +139,7 @@ class Lane:
         if self._closed:
             raise LaneClosedError
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._queue.put(_Command(command, committed))
+        await self._queue.put(Command(command, committed))
         await committed
 
     async def readable(self) -> None:
@@ -185,7 +158,7 @@ class Lane:
             await asyncio.wait([self._task])
         while not self._queue.empty():
             waiting = self._queue.get_nowait()
-            if isinstance(waiting, _Command) and not waiting.committed.done():
+            if isinstance(waiting, Command) and not waiting.committed.done():
                 waiting.committed.set_exception(LaneClosedError())
         await self._producer.close()
         await self._readable.close()
@@ -200,11 +173,11 @@ class Lane:
 
     async def _run(self) -> None:
         while not self._closed:
-            batch = self._decide(await self._collect())
+            batch = self._decider.decide(await self._collect(), self.states)
             # A cancelled wait must not tear a transaction apart: close() waits for its end.
             await _uninterrupted(self._commit(batch))
 
-    async def _collect(self) -> list[InputRecord | _Command]:
+    async def _collect(self) -> list[InputRecord | Command]:
         """Give whatever has arrived: one input when idle, up to 500 when behind."""
         timeout = IDLE_COMMIT_SECONDS if self._uncommitted_positions else None
         try:
@@ -216,82 +189,7 @@ class Lane:
             inputs.append(self._queue.get_nowait())
         return inputs
 
-    def _decide(self, inputs: Sequence[InputRecord | _Command]) -> _Batch:
-        batch = _Batch(Overlay(self.states))
-        for item in inputs:
-            if isinstance(item, InputRecord):
-                self._decide_record(item, batch)
-            else:
-                self._decide_command(item, batch)
-        commands = len(batch.answers)
-        metrics.lane_inputs.labels(self._program.name, "record").inc(len(inputs) - commands)
-        metrics.lane_inputs.labels(self._program.name, "command").inc(commands)
-        return batch
-
-    def _decide_record(self, record: InputRecord, batch: _Batch) -> None:
-        batch.positions[record.topic] = record.offset + 1
-        try:
-            envelope = self._access.decode(record.key, record.value, record.headers)
-        except ContractError as error:
-            self._set_aside(record, batch, error.reason, str(error))
-            return
-        if TOPIC_BY_EVENT[type(envelope.event)] is not self._inputs[record.topic]:
-            # One writer per topic (decision 0009): whoever wrote this is not the one who may.
-            detail = f"{envelope.event_type} does not belong on {record.topic}"
-            self._set_aside(record, batch, "wrong_topic", detail)
-            return
-        for attempt in range(1, DECIDE_ATTEMPTS_MAX + 1):
-            try:
-                envelopes = self._program.decide_event(envelope, batch.overlay)
-            except Exception as error:
-                batch.overlay.drop()
-                log.exception("decide_failed", event_id=envelope.event_id, attempt=attempt)
-                if attempt == DECIDE_ATTEMPTS_MAX:
-                    self._set_aside(record, batch, "processing_failed", repr(error))
-            else:
-                self._keep(envelopes, batch)
-                return
-
-    def _decide_command(self, item: _Command, batch: _Batch) -> None:
-        try:
-            envelopes = self._program.decide_command(item.command, batch.overlay)
-        except Exception as error:  # noqa: BLE001  the process ends: no rule may fail on our own command
-            self._die(f"a command could not be decided: {item.command!r}: {error!r}")
-        self._keep(envelopes, batch)
-        batch.answers.append(item.committed)
-
-    def _keep(self, envelopes: Sequence[Envelope], batch: _Batch) -> None:
-        batch.overlay.keep()
-        for envelope in envelopes:
-            record = self._access.encode(envelope)
-            batch.records.append(
-                OutgoingRecord(self._output, record.key, record.value, record.headers)
-            )
-            batch.envelopes.append(envelope)
-
-    def _set_aside(self, record: InputRecord, batch: _Batch, reason: str, detail: str) -> None:
-        topic = self._inputs[record.topic]
-        metrics.dead_letters.labels(topic.name, reason).inc()
-        log.error(
-            "record_set_aside",
-            topic=record.topic,
-            partition=self.partition,
-            offset=record.offset,
-            reason=reason,
-            detail=detail,
-        )
-        batch.records.append(
-            dead_letter(
-                record,
-                self._settings.namespace + topic.dead_letter,
-                self.partition,
-                reason=reason,
-                detail=detail,
-                by=self._program.name,
-            )
-        )
-
-    async def _commit(self, batch: _Batch) -> None:
+    async def _commit(self, batch: Batch) -> None:
         self._positions.update(batch.positions)
         idle = not batch.writes and not batch.positions
         if batch.writes or (idle and self._uncommitted_positions):
@@ -325,7 +223,7 @@ class Lane:
         self._offsets_at = now
         return self._positions
 
-    def _outgoing(self, batch: _Batch) -> list[OutgoingRecord]:
+    def _outgoing(self, batch: Batch) -> list[OutgoingRecord]:
         codec = self._program.codec
         states = [
             OutgoingRecord(
