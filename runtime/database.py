@@ -47,8 +47,12 @@ def is_away(error: BaseException) -> bool:
     """Say whether an error means that Postgres is away, rather than that the call was wrong."""
     if isinstance(error, asyncpg.InterfaceError):
         # asyncpg 0.32 has no type of its own for a connection or pool that closed under us, and
-        # uses this one for programming errors too; its texts name the cause.
-        return not isinstance(error, asyncpg.DataError) and "clos" in str(error)
+        # uses this one for programming errors too; its texts name the cause. A connection that is
+        # lost while somebody holds it is taken back into the pool (seen with a full disk).
+        text = str(error)
+        return not isinstance(error, asyncpg.DataError) and (
+            "clos" in text or "released back to the pool" in text
+        )
     return isinstance(error, AWAY_ERRORS)
 
 

@@ -25,6 +25,7 @@ NOBODY_LISTENS = "postgresql://postgres@127.0.0.1:1/none"
         asyncpg.ReadOnlySQLTransactionError("read-only"),
         asyncpg.DeadlockDetectedError("deadlock"),
         asyncpg.InterfaceError("connection is closed"),
+        asyncpg.InterfaceError("connection has been released back to the pool"),
         asyncpg.InternalClientError("unexpected protocol state"),
     ],
     ids=lambda error: type(error).__name__,
@@ -58,6 +59,17 @@ async def test_a_pool_opens_while_nobody_listens():
     with pytest.raises(DatabaseUnavailable), unavailable_as():
         await pool.fetchval("SELECT 1")
     await pool.close()
+
+
+async def test_a_connection_that_is_lost_while_it_is_held_means_away(pool):
+    """Torture.md row 9: `tape verify --follow` asks again instead of ending."""
+    async with pool.acquire() as connection, pool.acquire() as other:
+        pid = await connection.fetchval("SELECT pg_backend_pid()")
+        await other.execute("SELECT pg_terminate_backend($1)", pid)
+        for _ in range(2):
+            with pytest.raises(DatabaseUnavailable), unavailable_as():
+                async with connection.transaction():
+                    await connection.fetch("SELECT 1")
 
 
 async def test_a_caller_may_name_its_own_error():
