@@ -15,7 +15,7 @@ from tests.providers.scripted_server import ScriptedServer
 FAL_KEY = "0b9f-planted:secretThatMustNeverShow0123456789"
 KEY = "AIzaPlantedKeyThatMustNeverShow0123456789"
 # Long enough for any loopback answer, short enough to wait for in a test.
-DEADLINE_SECONDS = 0.25
+DEADLINE_SECONDS = 1.0
 
 
 @pytest.fixture
