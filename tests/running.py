@@ -14,13 +14,13 @@ import httpx
 import psutil
 
 from devstack.account import remove_state
+from devstack.postgres import POSTGRES
 from devstack.records import recorded
 from devstack.state import StateFolder
 from devstack.supervisor import SUPERVISOR
 from runtime.settings import Settings
 
 START_TIMEOUT_SECONDS = 150.0
-POSTGRES = "postgres"
 # What a developer's shell may hold after `eval "$(tape env)"` must not leak into a test's system.
 FOREIGN_PREFIXES = ("TAPE", "KAFKA_", "DATABASE_", "OBJECT_", "GOOGLE_", "FAL_")
 
