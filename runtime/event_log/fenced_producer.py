@@ -99,6 +99,20 @@ class FencedProducer:
             self._die(f"a transaction of partition {self._partition} failed: {error!r}")
             raise
 
+    async def abort(self, topics: Sequence[str]) -> None:
+        """Abort a transaction over its partitions of `topics`.
+
+        Raises: TimeoutError after 12 s; aiokafka's KafkaError.
+        Guarantee: takes back what earlier owners wrote there and the broker has not decided about.
+        """
+        async with asyncio.timeout(COMMIT_TIMEOUT_SECONDS):
+            await self._producer.begin_transaction()
+            # A partition is part of a transaction once something was sent to it; compacted topics
+            # take no record without a key.
+            sends = await self._send([OutgoingRecord(topic, b"aborted", b"") for topic in topics])
+            await asyncio.gather(*(sent for _, _, sent in sends))
+            await self._producer.abort_transaction()
+
     async def _transact(
         self,
         records: Sequence[OutgoingRecord],

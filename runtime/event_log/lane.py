@@ -9,18 +9,21 @@ from collections import Counter
 from collections.abc import Coroutine
 
 import msgspec
+from aiokafka import TopicPartition
 
 from runtime import metrics
 from runtime.clock import monotonic_seconds
 from runtime.event_log.access import KAFKA, LogAccess
 from runtime.event_log.decider import Batch, Command, Decider
 from runtime.event_log.fenced_producer import FencedProducer, OutgoingRecord
+from runtime.event_log.left_open import take_back_open
 from runtime.event_log.program import InputRecord, LaneClosedError, LaneCompanion, Program
 from runtime.event_log.readable_end import ReadableEnd
 from runtime.event_log.state_reader import (
     POSITIONS_KEY,
     check_positions,
     encode_positions,
+    log_reader,
     read_states,
 )
 from runtime.event_log.states import States
@@ -86,17 +89,10 @@ class Lane:
         Raises: StateError, TimeoutError or KafkaError: the worker must not go on.
         """
         started = monotonic_seconds()
-        servers = self._settings.kafka_bootstrap_servers
         # 1. Fence every earlier owner and settle its open transaction.
         await self._producer.open()
         # 2. Only then read what was really committed, to the end.
-        states, self._positions = await read_states(
-            servers, self._state_topic, self.partition, self._program.codec, self._access.consumer
-        )
-        self.states = States(states, self._decoded)
-        await check_positions(
-            servers, self._inputs, self.partition, self._positions, self._access.consumer
-        )
+        await self._remember()
         self._last_put = {topic: self._positions.get(topic, 0) - 1 for topic in self._inputs}
         # 3. Decide, batch by batch.
         self._task = asyncio.create_task(self._run(), name=f"{self._group_id}-{self.partition}")
@@ -111,6 +107,21 @@ class Lane:
             positions=self._positions,
             seconds=round(seconds, 3),
         )
+
+    async def _remember(self) -> None:
+        servers, consumer_of = self._settings.kafka_bootstrap_servers, self._access.consumer
+        state = TopicPartition(self._state_topic, self.partition)
+        output = TopicPartition(self._output, self.partition)
+        async with log_reader(servers, "read_committed", consumer_of) as committed:
+            async with log_reader(servers, "read_uncommitted", consumer_of) as written:
+                await take_back_open((state, output), committed, written, self._abort)
+            states, self._positions = await read_states(committed, state, self._program.codec)
+            await check_positions(committed, self._inputs, self.partition, self._positions)
+        self.states = States(states, self._decoded)
+
+    async def _abort(self) -> None:
+        letters = {self._settings.namespace + t.dead_letter for t in self._program.inputs}
+        await self._producer.abort([self._state_topic, self._output, *sorted(letters)])
 
     def position(self, topic: str) -> int:
         """Give the offset of the next record of an input topic that is not decided yet."""

@@ -1,8 +1,9 @@
-"""Reads a lane's state topic, committed records only, to its end; no Faust on this path."""
+"""Reads a lane's state topic to its end; no Faust on this path."""
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,6 +14,7 @@ from runtime.event_log.states import StateCodec
 POSITIONS_KEY = "positions"
 # 60 s without one record more: the broker is gone, and the worker starts again.
 PROGRESS_TIMEOUT_SECONDS = 60.0
+IsolationLevel = Literal["read_committed", "read_uncommitted"]
 _positions = msgspec.json.Decoder(dict[str, int])
 
 
@@ -25,12 +27,35 @@ def encode_positions(positions: dict[str, int]) -> bytes:
     return msgspec.json.encode(positions)
 
 
-async def read_states(
+@asynccontextmanager
+async def log_reader(
     bootstrap_servers: str,
-    topic: str,
-    partition: int,
-    codec: StateCodec,
+    isolation_level: IsolationLevel,
     consumer_of: Callable[..., Any] = AIOKafkaConsumer,
+) -> AsyncIterator[Any]:
+    """Give a consumer that belongs to no group.
+
+    Raises: TimeoutError or aiokafka's KafkaError when the broker does not answer.
+    """
+    reader = consumer_of(
+        bootstrap_servers=bootstrap_servers,
+        isolation_level=isolation_level,
+        # With the default, a seek can race and start at the end.
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        request_timeout_ms=30_000,
+    )
+    await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
+    try:
+        yield reader
+    finally:
+        await reader.stop()
+
+
+async def read_states(
+    reader: Any,  # noqa: ANN401  aiokafka has no types
+    source: TopicPartition,
+    codec: StateCodec,
 ) -> tuple[dict[str, bytes], dict[str, int]]:
     """Fold one partition of a state topic into the bytes of its states and input positions.
 
@@ -39,70 +64,50 @@ async def read_states(
     Guarantee: sees everything that was committed before the call.
     """
     newest: dict[bytes, bytes | None] = {}
-    reader = _reader(bootstrap_servers, consumer_of)
-    await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
-    try:
-        source = TopicPartition(topic, partition)
-        reader.assign([source])
-        end = (await reader.end_offsets([source]))[source]
-        await reader.seek_to_beginning(source)
-        while await asyncio.wait_for(reader.position(source), PROGRESS_TIMEOUT_SECONDS) < end:
-            batches = await asyncio.wait_for(
-                reader.getmany(timeout_ms=1000, max_records=5000), PROGRESS_TIMEOUT_SECONDS
-            )
-            newest.update((record.key, record.value) for record in batches.get(source, ()))
-    finally:
-        await reader.stop()
+    reader.assign([source])
+    end = (await reader.end_offsets([source]))[source]
+    await reader.seek_to_beginning(source)
+    while await asyncio.wait_for(reader.position(source), PROGRESS_TIMEOUT_SECONDS) < end:
+        batches = await asyncio.wait_for(
+            reader.getmany(timeout_ms=1000, max_records=5000), PROGRESS_TIMEOUT_SECONDS
+        )
+        newest.update((record.key, record.value) for record in batches.get(source, ()))
     positions = newest.pop(POSITIONS_KEY.encode(), None)
     # A tombstone stays on the topic until the broker has compacted it away.
     kept = {key.decode(): value for key, value in newest.items() if value}
     for key in kept:
         if not codec.knows(key):
-            raise StateError(f"{topic}[{partition}] holds {key!r}, written by a newer version")
+            raise StateError(
+                f"{source.topic}[{source.partition}] holds {key!r}, written by a newer version"
+            )
     return kept, _positions.decode(positions) if positions else {}
 
 
 async def check_positions(
-    bootstrap_servers: str,
+    reader: Any,  # noqa: ANN401  aiokafka has no types
     topics: Iterable[str],
     partition: int,
     positions: dict[str, int],
-    consumer_of: Callable[..., Any] = AIOKafkaConsumer,
 ) -> None:
     """Refuse positions that the input topics cannot have led to.
 
     Raises: StateError if a topic ends before its position (it was made anew or cut) or begins
     after it (records were removed before anybody decided them).
     """
-    reader = _reader(bootstrap_servers, consumer_of)
-    await asyncio.wait_for(reader.start(), PROGRESS_TIMEOUT_SECONDS)
-    try:
-        sources = [TopicPartition(topic, partition) for topic in topics]
-        ends = await reader.end_offsets(sources)
-        begins = await reader.beginning_offsets(sources)
-        for source in sources:
-            position = positions.get(source.topic, 0)
-            if position > ends[source]:
-                raise StateError(
-                    f"{source.topic}[{partition}] ends at {ends[source]}, but its next record to "
-                    f"decide is {position}: the topic was made anew or cut; restore it, or remove "
-                    "the state topics to decide everything again"
-                )
-            if begins[source] > position:
-                raise StateError(
-                    f"{source.topic}[{partition}] begins at {begins[source]}, but its next record "
-                    f"to decide is {position}: undecided records were removed"
-                )
-    finally:
-        await reader.stop()
-
-
-def _reader(bootstrap_servers: str, consumer_of: Callable[..., Any]) -> Any:  # noqa: ANN401  aiokafka has no types
-    return consumer_of(
-        bootstrap_servers=bootstrap_servers,
-        isolation_level="read_committed",
-        # With the default, a seek can race and start at the end.
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        request_timeout_ms=30_000,
+    sources = [TopicPartition(topic, partition) for topic in topics]
+    ends, begins = await asyncio.gather(
+        reader.end_offsets(sources), reader.beginning_offsets(sources)
     )
+    for source in sources:
+        position = positions.get(source.topic, 0)
+        if position > ends[source]:
+            raise StateError(
+                f"{source.topic}[{partition}] ends at {ends[source]}, but its next record to "
+                f"decide is {position}: the topic was made anew or cut; restore it, or remove "
+                "the state topics to decide everything again"
+            )
+        if begins[source] > position:
+            raise StateError(
+                f"{source.topic}[{partition}] begins at {begins[source]}, but its next record "
+                f"to decide is {position}: undecided records were removed"
+            )

@@ -34,7 +34,7 @@ def fetched(monkeypatch):
 
 def test_the_lock_names_the_broker_and_the_reader_of_its_log():
     names = {f"{jar.artifact}-{jar.version}" for jar in locked_jars()}
-    assert {"kafka_2.13-4.3.1", "log4j-slf4j-impl-2.25.4"} <= names
+    assert {"kafka_2.13-4.2.1", "log4j-slf4j-impl-2.25.4"} <= names
 
 
 def test_a_jar_that_is_there_is_not_fetched(tmp_path, fetched):

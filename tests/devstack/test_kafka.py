@@ -1,11 +1,14 @@
+import asyncio
 import os
 import signal
 import socket
 import uuid
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 
 from devstack.errors import StartError
 from devstack.kafka import KafkaBroker
@@ -14,6 +17,8 @@ from tests.waiting import eventually
 
 TOPIC = "facts"
 PARTITION = TopicPartition(TOPIC, 0)
+# Each leaves a transaction open in a partition of its own when the broker is killed.
+INTERRUPTED = range(1, 25)
 
 
 def broker_of(state) -> KafkaBroker:
@@ -35,7 +40,7 @@ async def create_topic(broker: KafkaBroker) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     await admin.start()
     try:
-        await admin.create_topics([NewTopic(TOPIC, 1, 1)])
+        await admin.create_topics([NewTopic(TOPIC, 1 + len(INTERRUPTED), 1)])
     finally:
         await admin.close()
 
@@ -52,6 +57,43 @@ async def commit(broker: KafkaBroker, *values: bytes) -> None:
             for value in values:
                 await producer.send_and_wait(TOPIC, value, partition=0)
             await producer.send_offsets_to_transaction({PARTITION: 3}, "readers")
+
+
+def interrupted_writer(broker: KafkaBroker, number: int) -> AIOKafkaProducer:
+    return AIOKafkaProducer(
+        bootstrap_servers=broker.bootstrap_servers,
+        transactional_id=f"interrupted-{number}",
+        transaction_timeout_ms=10_000,
+        request_timeout_ms=10_000,
+    )
+
+
+async def leave_open(broker: KafkaBroker, number: int) -> None:
+    """Begins a transaction and goes away: its client ends none of its own accord."""
+    writer = interrupted_writer(broker, number)
+    await writer.start()
+    await writer.begin_transaction()
+    await writer.send_and_wait(TOPIC, b"never", partition=number)
+    await writer.stop()
+
+
+async def take_over(broker: KafkaBroker, number: int) -> None:
+    """Fences an interrupted writer as soon as the broker lets it, as a restarted worker does."""
+    while True:
+        async with AsyncExitStack() as stack:
+            writer = interrupted_writer(broker, number)
+            stack.push_async_callback(writer.stop)
+            with suppress(KafkaError):
+                await writer.start()
+                return
+        await asyncio.sleep(0.3)
+
+
+async def ends(broker: KafkaBroker, isolation_level: str) -> dict[TopicPartition, int]:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap_servers, isolation_level=isolation_level
+    ) as consumer:
+        return await consumer.end_offsets([TopicPartition(TOPIC, n) for n in INTERRUPTED])
 
 
 async def committed(broker: KafkaBroker, count: int) -> tuple[list[bytes], int | None]:
@@ -88,16 +130,21 @@ async def test_a_broker_whose_id_begins_with_a_dash_starts(state, monkeypatch):
     await broker.stop()
 
 
-async def test_a_committed_transaction_survives_a_kill_and_a_change_of_ports(state):
+async def test_transactions_are_kept_or_taken_back_after_a_kill_and_a_change_of_ports(state):
+    """With Kafka 4.3.1 some that were open stay open for ever (decision 0038)."""
     broker = broker_of(state)
     await broker.start()
     await create_topic(broker)
     await commit(broker, b"one", b"two")
     assert await committed(broker, 2) == ([b"one", b"two"], 3)
+    await asyncio.gather(*(leave_open(broker, number) for number in INTERRUPTED))
     await kill(broker)
 
     again = broker_of(state)
+    takers = [asyncio.create_task(take_over(again, number)) for number in INTERRUPTED]
     await again.start()
+    await asyncio.gather(*takers)
+    assert await ends(again, "read_committed") == await ends(again, "read_uncommitted")
     await commit(again, b"three")  # the same writer: its transactions are remembered
     assert await committed(again, 3) == ([b"one", b"two", b"three"], 3)
     await again.stop()

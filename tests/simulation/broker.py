@@ -61,11 +61,13 @@ class Partition:
 
 
 class _Producer:
-    __slots__ = ("epoch", "transaction")
+    __slots__ = ("epoch", "left_open", "transaction")
 
     def __init__(self) -> None:
         self.epoch = 0
         self.transaction: Transaction | None = None
+        # Records that no marker ended; the next marker in their partition decides about them.
+        self.left_open: dict[Partition, Transaction] = {}
 
 
 class Batch:
@@ -88,6 +90,8 @@ class Broker:
         self.committed_transactions = 0
         # How often a request fails, and its answer is lost; set to 0 when the faults are over.
         self.failing = 0.0
+        # How often a transaction that is aborted for its owner stays open in its partitions.
+        self.forgetting = 0.0
         self._committed = committed
         self._aborted = aborted
         self._producers: dict[str, _Producer] = {}
@@ -105,7 +109,7 @@ class Broker:
         producer = self._producers.setdefault(transactional_id, _Producer())
         producer.epoch += 1
         if producer.transaction is not None:
-            self._end(producer, ABORTED)
+            self._abort(producer)
         return producer.epoch
 
     def append(self, transactional_id: str, epoch: int, batch: Batch) -> Any:
@@ -147,6 +151,12 @@ class Broker:
             self._end(producer, COMMITTED)
         return LOST if draw > 1 - self.failing else None
 
+    def abort(self, transactional_id: str, epoch: int) -> None:
+        """Take the open transaction back, as its owner wishes."""
+        producer = self._checked(transactional_id, epoch)
+        if producer.transaction is not None:
+            self._abort(producer)
+
     def expire(self, transactional_id: str) -> None:
         """End a transaction that stays open for 10 s, and fence its producer."""
         producer = self._producers.get(transactional_id)
@@ -157,7 +167,7 @@ class Broker:
         def over() -> None:
             if producer.transaction is transaction and producer.epoch == epoch:
                 producer.epoch += 1
-                self._end(producer, ABORTED)
+                self._abort(producer)
 
         loop = self.network.loop
         loop.world_at(loop.now + TRANSACTION_TIMEOUT_MS / 1000, over)
@@ -210,22 +220,48 @@ class Broker:
             producer.transaction = Transaction()
         return producer.transaction
 
+    def _abort(self, producer: _Producer) -> None:
+        """Abort, or forget to say so to the partitions, as Kafka 4.3 may (KAFKA-20734)."""
+        if self.forgetting and self.network.random.random() < self.forgetting:
+            self._forget(producer)
+        else:
+            self._end(producer, ABORTED)
+
+    def _forget(self, producer: _Producer) -> None:
+        transaction, producer.transaction = producer.transaction, None
+        assert transaction is not None, "only an open transaction is forgotten"
+        for partition, offsets in transaction.entries.items():
+            first = partition.open.pop(transaction)
+            left = producer.left_open.setdefault(partition, Transaction())
+            partition.open.setdefault(left, first)
+            left.entries.setdefault(partition, []).extend(offsets)
+            for offset in offsets:
+                partition.entries[offset] = (*partition.entries[offset][:3], left)
+
     def _end(self, producer: _Producer, state: int) -> None:
         transaction, producer.transaction = producer.transaction, None
         assert transaction is not None, "only an open transaction ends"
         transaction.state = state
-        seen = self._committed if state == COMMITTED else self._aborted
         if state == COMMITTED:
             self.committed_transactions += 1
             self.group_offsets.update(transaction.offsets)
         for partition, offsets in transaction.entries.items():
-            del partition.open[transaction]
-            entries, topic, number = partition.entries, partition.topic, partition.number
-            state_topic = topic.endswith(".state")
-            for offset in offsets:
-                if not state_topic:
-                    seen(topic, number, offset, entries[offset])
-                elif state == COMMITTED:
-                    partition.latest[entries[offset][0]] = (offset, entries[offset][1])
-            entries.append((None, None, None, transaction))
+            left = producer.left_open.pop(partition, None)
+            if left is not None:
+                left.state = state
+                self._mark(left, partition, left.entries[partition])
+            self._mark(transaction, partition, offsets)
+            partition.entries.append((None, None, None, transaction))
             self._notify(partition)
+
+    def _mark(self, transaction: Transaction, partition: Partition, offsets: list[int]) -> None:
+        del partition.open[transaction]
+        committed = transaction.state == COMMITTED
+        seen = self._committed if committed else self._aborted
+        entries, topic, number = partition.entries, partition.topic, partition.number
+        state_topic = topic.endswith(".state")
+        for offset in offsets:
+            if not state_topic:
+                seen(topic, number, offset, entries[offset])
+            elif committed:
+                partition.latest[entries[offset][0]] = (offset, entries[offset][1])

@@ -1,7 +1,7 @@
 """aiokafka's producer and consumer, as far as a lane uses them, on the broker in memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiokafka.structs import ConsumerRecord, TopicPartition
@@ -88,10 +88,16 @@ class MemoryProducer:
         )
 
     async def commit_transaction(self) -> None:
+        await self._end_transaction(self._broker.commit)
+
+    async def abort_transaction(self) -> None:
+        await self._end_transaction(self._broker.abort)
+
+    async def _end_transaction(self, end: Callable[[str, int], Any]) -> None:
         if self._batch.arrival is not None and not self._batch.arrival.done():
             # What was sent goes first; whether it arrived is not asked (aiokafka 0.14.0).
             await asyncio.wait([self._batch.arrival])
-        await self._broker.network.ask(self._broker.commit, self._id, self._epoch)
+        await self._broker.network.ask(end, self._id, self._epoch)
         self._in_transaction = False
 
 

@@ -28,6 +28,7 @@ class Plan:
     retirements: int
     skewed: bool
     leap_seconds: float | None
+    forgetting: float
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -53,4 +54,5 @@ class Plan:
             retirements=faulty * random.randint(0, 1),
             skewed=faulty and random.random() < 0.25,
             leap_seconds=hours * 3600 if leap else None,
+            forgetting=faulty * random.choice((0.0, 0.0, 0.0, 0.5)),
         )

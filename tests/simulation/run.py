@@ -106,6 +106,7 @@ class _Run:
         world.clients.begin(world.orders, plan.posting_seconds)
         self._faults.begin(world.orders)
         world.broker.failing = plan.failing
+        world.broker.forgetting = plan.forgetting
         # The last repeats and cancellations are sent up to a minute after the last order; a repeat
         # of a refund by hand may come later, and meets no more faults.
         last = plan.posting_seconds + 70
@@ -116,6 +117,7 @@ class _Run:
     def _end_faults(self) -> None:
         world = self._world
         world.broker.failing = 0.0
+        world.broker.forgetting = 0.0
         world.loop.fault_at_step = -1
         # A worker that was frozen last runs again 60 s later; restart and take-over add to that.
         world.oracle.quiet_since = world.clock() + timedelta(seconds=120)

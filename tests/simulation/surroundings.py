@@ -11,10 +11,19 @@ from warnings import catch_warnings, simplefilter
 
 from processors import alerts, job_calls, job_runner, provider_gate
 from runtime import metrics
-from runtime.event_log import decider, lane, lanes
+from runtime.event_log import decider, lane, lanes, left_open
 from schemas.base import Fact
 
-MODULES_THAT_LOG = (alerts, decider, job_calls, job_runner, lane, lanes, provider_gate)
+MODULES_THAT_LOG = (
+    alerts,
+    decider,
+    job_calls,
+    job_runner,
+    lane,
+    lanes,
+    left_open,
+    provider_gate,
+)
 
 
 def _nothing(*_: object, **__: object) -> None: ...
