@@ -75,6 +75,9 @@ class Load:
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _client: httpx.AsyncClient | None = None
+    _connections: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(CONNECTIONS_MAX)
+    )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -174,14 +177,18 @@ class Load:
         if json is not None:
             headers["Idempotency-Key"] = posted.key
         known_id = posted.accepted.result() if posted.accepted.done() else ""
-        started_at = time.monotonic()
         outcome: Outcome = "unknown"
         status, shown_id, state, detail = 0, "", "", ""
-        try:
-            answer = await self._client.request(method, path, json=json, headers=headers)
-        except httpx.HTTPError as error:
-            detail = repr(error)
-        else:
+        # A call begins when it has a connection: what it waits for here is no fault of the system.
+        async with self._connections:
+            started_at = time.monotonic()
+            answer = None
+            try:
+                answer = await self._client.request(method, path, json=json, headers=headers)
+            except httpx.HTTPError as error:
+                detail = repr(error)
+            ended_at = time.monotonic()
+        if answer is not None:
             status = answer.status_code
             outcome = "ok" if answer.is_success else "failed"
             if answer.is_success:
@@ -192,7 +199,7 @@ class Load:
                 detail = "no Retry-After"
         operation = Operation(
             started_at=started_at,
-            ended_at=time.monotonic(),
+            ended_at=ended_at,
             action="look" if json is None else "post",
             key=posted.key,
             outcome=outcome,

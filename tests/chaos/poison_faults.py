@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError
 
+from schemas.codec import ContractError, decode
 from schemas.topics import REQUESTS
 from tests.chaos.arena import Arena
 from tests.chaos.fault import Fault, Size
@@ -61,7 +62,7 @@ async def poison(arena: Arena, _: str) -> None:
     """Write one record of each kind beside the load; each must be set aside whole, at once."""
     settings = arena.system.settings
     topic = settings.namespace + REQUESTS.name
-    good = [each for each in await latest(arena, topic) if b'"duration_seconds":4' in each.value]
+    good = [each for each in await latest(arena, topic) if _is_good(each)]
     assert good, "a job was posted before"
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
@@ -84,6 +85,15 @@ async def poison(arena: Arena, _: str) -> None:
     await _set_aside(arena, written)
     arena.say(f"all set aside {time.monotonic() - sent_at:.2f} s after the first was sent")
     await arena.recovered(sent_at)
+
+
+def _is_good(record: ConsumerRecord) -> bool:
+    """Say whether a record can be read, and has what the kinds change: none is made of another."""
+    try:
+        decode(record.key, record.value, record.headers)
+    except ContractError:
+        return False
+    return b'"duration_seconds":4' in record.value
 
 
 async def _written(producer: AIOKafkaProducer, model: ConsumerRecord, kind: Poison) -> int:
