@@ -8,8 +8,9 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -107,10 +108,17 @@ class Supervisor:
         Raises: StartError of the first that does not serve in time; StopRequestedError when a
             signal came first. Leaving the `async with` block stops whatever had started.
         """
-        stage = [_Kept(process) for process in processes]
-        self._stages.append(stage)
-        await self._unless_stopped(start_together(processes))
-        for kept in stage:
+        await self.start_stages(processes)
+
+    async def start_stages(self, *stages: Sequence[ManagedProcess]) -> None:
+        """Start stages as `start` does one, all beside each other; they stop one after the other.
+
+        Raises: as `start`.
+        """
+        kept_stages = [[_Kept(process) for process in stage] for stage in stages]
+        self._stages += kept_stages
+        await self._unless_stopped(start_together(tuple(chain.from_iterable(stages))))
+        for kept in chain.from_iterable(kept_stages):
             kept.keeper = asyncio.create_task(self._keep(kept), name=f"keep {kept.process.name}")
 
     async def restart(self, name: str) -> Ended:

@@ -73,8 +73,9 @@ class TapeSystem:
         """
         self.state.create()
         services = Services(self.state, free_ports=not self.options.fixed_ports)
-        await supervisor.start(*services.processes)
         self.variables = self._variables(services.environment())
+        # The simulator needs none of the services, and the broker takes longest.
+        await supervisor.start_stages(services.processes, [self._process("simulator")])
         settings = Settings.model_validate({**os.environ, **self.variables})
         await ensure_topics(settings)
         pool = await open_pool(settings)
@@ -82,9 +83,7 @@ class TapeSystem:
             await migrate(pool)
         finally:
             await pool.close()
-        await supervisor.start(self._process("simulator"))
-        await supervisor.start(*self._workers())
-        await supervisor.start(self._process("ingress"))
+        await supervisor.start_stages(self._workers(), [self._process("ingress")])
 
     def _variables(self, services: Mapping[str, str]) -> dict[str, str]:
         http_port = self._port("ingress", HTTP_PORT)

@@ -56,13 +56,18 @@ class Arena:
             async with asyncio.timeout(RECOVERED_SECONDS_MAX):
                 posted = self.load.one_per_partition(self.system.settings.partition_count)
                 ids = set(await asyncio.gather(*(each.accepted for each in posted)))
-                await asyncio.gather(*(self.progress.handled(role, ids) for role in roles))
+                self.say(f"accepted after {time.monotonic() - since:.2f} s")
+                await asyncio.gather(*(self._handled(role, ids, since) for role in roles))
         except TimeoutError:
             text = f"{', '.join(roles)} had not recovered after {RECOVERED_SECONDS_MAX} s"
             self.wrong.append(text)
         seconds = time.monotonic() - since
         self.recoveries.append(seconds)
         self.say(f"{', '.join(roles)}: recovered after {seconds:.2f} s")
+
+    async def _handled(self, role: str, job_ids: set[str], since: float) -> None:
+        await self.progress.handled(role, job_ids)
+        self.say(f"{role}: after {time.monotonic() - since:.2f} s")
 
     async def pause(self, seconds_max: float) -> None:
         """Let a random time go by, so that a strike meets any moment of the work."""

@@ -165,8 +165,8 @@ async def test_stages_stop_in_reverse_order(sleeper, state, tmp_path):
 
     async with Supervisor(state) as supervisor:
         await supervisor.start(recording("first"))
-        await supervisor.start(recording("second"))
-    assert ends.read_text() == "second first "
+        await supervisor.start_stages([recording("second")], [recording("third")])
+    assert ends.read_text() == "third second first "
 
 
 async def test_a_failed_start_leaves_nothing_of_any_stage(sleeper, state):
