@@ -14,11 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import psutil
 
 from devstack import records
 from devstack.errors import DevstackError, StartError
+from devstack.http_probe import expect_answer
 from devstack.listening import LISTEN_VARIABLE, REPLACES_VARIABLE, listening_socket
 from devstack.ports import LOOPBACK, is_free
 from devstack.records import ProcessRecord
@@ -30,8 +30,6 @@ Preparation = Callable[[], Awaitable[None]]
 
 PROBE_EVERY_SECONDS = 0.1
 PROBE_WITHIN_SECONDS = 5.0  # one attempt; a process that accepts and then hangs is asked again
-# Names the process that answered a probe: two may share a port for a moment.
-PROCESS_HEADER = "X-Process-Id"
 
 
 async def at_once() -> None:
@@ -276,16 +274,7 @@ class ManagedProcess:
         return None
 
     def _http_probe(self, url: str) -> Probe:
-        """Return a probe that asks a URL for a success, of this process and no other."""
-
-        async def answered() -> None:
-            # A proxy of the environment must not stand between us and our own loopback.
-            async with httpx.AsyncClient(trust_env=False, timeout=PROBE_WITHIN_SECONDS) as client:
-                answer = (await client.get(url)).raise_for_status()
-            if answer.headers.get(PROCESS_HEADER, str(self.pid)) != str(self.pid):
-                raise DevstackError("the process before it still answers")
-
-        return answered
+        return lambda: expect_answer(url, self.pid, PROBE_WITHIN_SECONDS)
 
     def _error(self, reason: str) -> StartError:
         return StartError(self.name, reason, self.log_path, self._log_from)

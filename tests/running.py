@@ -14,6 +14,7 @@ import httpx
 import psutil
 
 from devstack.account import remove_state
+from devstack.http_probe import NO_TLS
 from devstack.postgres import POSTGRES
 from devstack.records import recorded
 from devstack.state import StateFolder
@@ -61,13 +62,15 @@ class RunningSystem:
 
     def client(self, api_key: str | None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        return httpx.Client(base_url=self.variables["TAPE_URL"], headers=headers, timeout=15)
+        url = self.variables["TAPE_URL"]
+        return httpx.Client(base_url=url, headers=headers, timeout=15, verify=NO_TLS)
 
     def admin(self) -> httpx.Client:
         return self.client(self.variables["TAPE_ADMIN_KEY"])
 
     def simulator(self) -> httpx.Client:
-        return httpx.Client(base_url=self.variables["TAPE_SIMULATOR_URL"], timeout=15)
+        url = self.variables["TAPE_SIMULATOR_URL"]
+        return httpx.Client(base_url=url, timeout=15, verify=NO_TLS)
 
     def new_account(self, credits_granted: int = 0, account_id: str = "") -> "Customer":
         """Make an account of its own for one test, with a key and credits."""

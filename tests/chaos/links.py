@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import httpx
 
+from devstack.http_probe import NO_TLS
 from devstack.ports import LOOPBACK, PortBook
 from devstack.services import KAFKA_ADVERTISED_VARIABLE, POSTGRES_ADVERTISED_VARIABLE
 from devstack.state import StateFolder
@@ -83,6 +84,7 @@ class LinkedSystem:
             base_url=f"http://{LOOPBACK}:{self.proxies['clients'].port}",
             headers={"Authorization": f"Bearer {api_key}"},
             timeout=patience_seconds,
+            verify=NO_TLS,
         )
 
     def ready(self) -> dict[str, bool]:
@@ -94,7 +96,7 @@ class LinkedSystem:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=CALL_SECONDS_MAX).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=CALL_SECONDS_MAX, verify=NO_TLS).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from devstack.http_probe import NO_TLS
 from runtime.partitions import partition_of
 from tests.chaos.history import EXCUSED, History, Operation, Outcome
 from tests.running import Customer, RunningSystem
@@ -86,7 +87,7 @@ class Load:
             max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX
         )
         async with httpx.AsyncClient(
-            base_url=self.url, timeout=CALL_TIMEOUT_SECONDS, limits=limits
+            base_url=self.url, timeout=CALL_TIMEOUT_SECONDS, limits=limits, verify=NO_TLS
         ) as self._client:
             self._flowing.set()
             over = asyncio.Event()
