@@ -63,7 +63,7 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
     def _to_message(self, tp: TP, record: Any) -> Any:  # noqa: ANN401  Faust's own types
         """Tell each record which one came before it; called once per record, in order."""
         message = super()._to_message(tp, record)
-        message.previous_offset = self._last_delivered.get(tp, -1)
+        message.previous_offset = self._previous_offset(tp, record)
         self._last_delivered[tp] = message.offset
         if self.app.topics.acks_enabled_for(message.topic):
             read = self._read_offset[tp]
@@ -85,10 +85,14 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
         if not self.flow_active:
             await self.perform_seek()
             return
+        waiting = dict(fetched)
         for tp, records in fetched.items():
             if not self.flow_active or self.app.consumer_generation_id != generation_id:
+                self._note_thrown_away(waiting)
                 return
+            del waiting[tp]
             if tp not in self._buffered_partitions and tp not in (active_partitions or {tp}):
+                self._note_thrown_away({tp: records})
                 continue
             self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
             if self.app.topics.acks_enabled_for(tp.topic):
@@ -96,6 +100,23 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
                     yield tp, self._to_message(tp, record)
             elif fresh := self._unread(tp, records):
                 yield tp, self._to_batch(tp, fresh)
+
+    def _note_thrown_away(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+        """Have whoever is given the next record see that these are missing, unless they come again.
+
+        The consumer's position is behind them; going back, if it comes, forgets this.
+        """
+        for tp, records in fetched.items():
+            if records:
+                self._last_delivered[tp] = records[-1].offset
+
+    def _previous_offset(self, tp: TP, record: Any) -> int:  # noqa: ANN401  Faust's own types
+        """Give the offset of the record delivered before, or the one that would be next to it.
+
+        So a record of which nobody knows what came before is taken for one behind a gap.
+        """
+        first: int = record.offset
+        return self._last_delivered.get(tp, first - 1)
 
     def _unread(self, tp: TP, records: Sequence[Any]) -> Sequence[Any]:
         read = self._read_offset[tp]
@@ -107,7 +128,7 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
         # The stream must not hold the last record's bytes for those of all.
         message.key = message.value = None
         message.records = records
-        message.previous_offset = self._last_delivered.get(tp, -1)
+        message.previous_offset = self._previous_offset(tp, records[0])
         self._last_delivered[tp] = last.offset
         return message
 
@@ -131,6 +152,8 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
         A partition of which nothing is committed goes back to its first record: Faust leaves it
         where it is, beyond the records that it fetched and threw away while it was rebalanced.
         """
+        # What is delivered meanwhile stands, so that it is missed if it is fetched before the seek.
+        self._last_delivered.clear()
         await super().perform_seek()
         starts = await self.app.start_offsets(self.assignment())
         uncommitted = [tp for tp in self.assignment() - starts.keys() if not self._read_offset[tp]]
@@ -141,7 +164,8 @@ class HardenedConsumer(driver.Consumer):  # type: ignore[misc]  # untyped base
         self._delivered.clear()
         self._acked.clear()
         self._acked_index.clear()
-        self._last_delivered = {tp: (self._read_offset[tp] or 0) - 1 for tp in self.assignment()}
+        for tp in self.assignment():
+            self._last_delivered.setdefault(tp, (self._read_offset[tp] or 0) - 1)
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Go to an offset that the caller knows to be right."""

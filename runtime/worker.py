@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import faust
 import uvloop
 from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.types import TP
 
 from runtime.broker_clock import BrokerClock
@@ -95,9 +96,53 @@ class TapeApp(faust.App):  # type: ignore[misc]  # untyped base
 class _NoTables(TableManager):  # type: ignore[misc]  # untyped base
     """Starts at once: we have no tables, for which that of faust-streaming 0.15.3 waits 1 s."""
 
+    _recovery: "_Resumption | None"
+
     async def on_start(self) -> None:
         await self._update_channels()
         await self.recovery.start()
+
+    @property
+    def recovery(self) -> "_Resumption":
+        """What lets records flow again after a rebalance."""
+        if self._recovery is None:
+            self._recovery = _Resumption(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
+class _Resumption(Recovery):  # type: ignore[misc]  # untyped base
+    """Resumes the streams after a rebalance, unless the next one has begun.
+
+    Faust looks for a next one before it seeks, and resumes after: with one that began in between,
+    records flow while partitions change owners, and some are passed over (decision 0039).
+    """
+
+    _rebalance = 0
+
+    async def on_rebalance(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  passed through
+        # The next one cannot have begun: the consumer waits for the end of this.
+        self._rebalance = self.app.rebalancing_count
+        await super().on_rebalance(*args, **options)
+
+    async def _resume_streams(self, generation_id: int = 0) -> None:
+        app, consumer = self.app, self.app.consumer
+        rebalance = self._rebalance
+        await app.on_rebalance_complete.send()
+        assignment = consumer.assignment()
+        if app.consumer_generation_id != generation_id or app.rebalancing_count != rebalance:
+            return
+        if assignment:
+            consumer.resume_partitions(assignment)
+            await self._wait(consumer.perform_seek(), timeout=app.conf.broker_request_timeout)
+        if app.rebalancing_count != rebalance:
+            return
+        self.completed.set()
+        app.flow_control.resume()
+        consumer.resume_flow()
+        await app._fetcher.maybe_start()  # noqa: SLF001  as Faust's own does
+        self.tables.on_actives_ready()
+        self.tables.on_standbys_ready()
+        app.on_rebalance_end()
 
 
 def create_app(name: str, settings: Settings, topics: Iterable[str], lanes: Lanes) -> TapeApp:
