@@ -87,7 +87,7 @@ class Consumer(HardenedConsumer):
         self._fetches = list(fetches)
         self._last_delivered = {FIRST: 9, SECOND: 32}
         self._read_offset = dict.fromkeys((FIRST, SECOND))
-        self._buffered_partitions = set()
+        self._buffered_partitions: set[TP] = set()
         self.flow_active = True
         self.app = SimpleNamespace(
             consumer_generation_id=7,
