@@ -21,7 +21,12 @@ CLIENTS = 4
 def own_system(tmp_path_factory):
     """Give a system of its own: what happens here must not disturb the session's."""
     state_dir = tmp_path_factory.mktemp("restarts")
-    extra = {"TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5", "TAPEWORKS_SESSION_TIMEOUT_SECONDS": "6"}
+    extra = {
+        "TAPEWORKS_POLL_INTERVAL_SECONDS": "0.5",
+        "TAPEWORKS_SESSION_TIMEOUT_SECONDS": "6",
+        # A customer may post faster than videos are made while workers are away.
+        "TAPEWORKS_ACTIVE_JOBS_MAX": "1000",
+    }
     with running_system(state_dir, "--generation-seconds", "1", extra=extra) as running:
         yield running
 
