@@ -23,6 +23,7 @@ from runtime.event_log.state_reader import (
     POSITIONS_KEY,
     check_positions,
     encode_positions,
+    input_bounds,
     log_reader,
     read_states,
 )
@@ -115,8 +116,9 @@ class Lane:
         async with log_reader(servers, "read_committed", consumer_of) as committed:
             async with log_reader(servers, "read_uncommitted", consumer_of) as written:
                 await take_back_open((state, output), committed, written, self._abort)
+            bounds = await input_bounds(committed, self._inputs, self.partition)
             states, self._positions = await read_states(committed, state, self._program.codec)
-            await check_positions(committed, self._inputs, self.partition, self._positions)
+        check_positions(bounds, self._positions)
         self.states = States(states, self._decoded)
 
     async def _abort(self) -> None:

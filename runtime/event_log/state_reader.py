@@ -1,7 +1,7 @@
 """Reads a lane's state topic to its end; no Faust on this path."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -83,31 +83,42 @@ async def read_states(
     return kept, _positions.decode(positions) if positions else {}
 
 
-async def check_positions(
+async def input_bounds(
     reader: Any,  # noqa: ANN401  aiokafka has no types
     topics: Iterable[str],
     partition: int,
-    positions: dict[str, int],
+) -> dict[TopicPartition, tuple[int, int]]:
+    """Give the first offset and the end of each input topic.
+
+    To be asked before anything is read: a broker answers the requests of one connection in turn,
+    and a fetch at the end of a topic waits there for half a second.
+    """
+    sources = [TopicPartition(topic, partition) for topic in topics]
+    ends, begins = await asyncio.gather(
+        reader.end_offsets(sources), reader.beginning_offsets(sources)
+    )
+    return {source: (begins[source], ends[source]) for source in sources}
+
+
+def check_positions(
+    bounds: Mapping[TopicPartition, tuple[int, int]], positions: Mapping[str, int]
 ) -> None:
     """Refuse positions that the input topics cannot have led to.
 
     Raises: StateError if a topic ends before its position (it was made anew or cut) or begins
     after it (records were removed before anybody decided them).
     """
-    sources = [TopicPartition(topic, partition) for topic in topics]
-    ends, begins = await asyncio.gather(
-        reader.end_offsets(sources), reader.beginning_offsets(sources)
-    )
-    for source in sources:
+    for source, (begin, end) in bounds.items():
         position = positions.get(source.topic, 0)
-        if position > ends[source]:
+        name = f"{source.topic}[{source.partition}]"
+        if position > end:
             raise StateError(
-                f"{source.topic}[{partition}] ends at {ends[source]}, but its next record to "
+                f"{name} ends at {end}, but its next record to "
                 f"decide is {position}: the topic was made anew or cut; restore it, or remove "
                 "the state topics to decide everything again"
             )
-        if begins[source] > position:
+        if begin > position:
             raise StateError(
-                f"{source.topic}[{partition}] begins at {begins[source]}, but its next record "
+                f"{name} begins at {begin}, but its next record "
                 f"to decide is {position}: undecided records were removed"
             )

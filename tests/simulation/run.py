@@ -17,8 +17,9 @@ from tests.simulation.world import ORDERS, World
 STEPS_PER_ORDER_MAX = 500
 # What is posted last has 15 minutes, its download 10 more, a minute of grace, and a restart.
 AFTER_LAST_POST_SECONDS = 28 * 60.0
-# How often the world looks whether everything has come to rest, and how long it must have.
-LOOK_SECONDS = 5.0
+# How often the world looks whether everything has come to rest, and how long it must have:
+# an answer takes 6 s at most, and until then its lane knows less than the log.
+LOOK_SECONDS = 7.0
 # Two sweeps of the ledger's keys.
 AFTER_LEAP_SECONDS = 130.0
 
