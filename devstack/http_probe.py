@@ -6,7 +6,7 @@ import httpx
 
 from devstack.errors import DevstackError
 
-# A server of ours says by it which process answered.
+# Names the process that answered: two may share a port for a moment.
 PROCESS_HEADER = "X-Process-Id"
 # For clients that speak no TLS: httpx otherwise reads all certificates for each of them, 28 ms of a
 # processor that is wanted by what is just starting.

@@ -3,13 +3,11 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import NoReturn
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from processors.ledger import LedgerProgram
 from runtime.event_log.fenced_producer import COMMIT_TIMEOUT_SECONDS, OutgoingRecord
@@ -129,48 +127,6 @@ async def test_what_a_killed_owner_left_uncommitted_is_never_seen(settings: Sett
     await feed(next_owner, await inputs(settings, "requests"))
     assert await event_types(settings) == ["CreditsGranted"]
     await next_owner.close()
-    await inner.stop()
-
-
-@pytest.fixture
-async def unverified(settings: Settings) -> AsyncIterator[None]:
-    """Let a producer write into partitions that the coordinator knows nothing of.
-
-    So it leaves a transaction open that the broker takes for ended, as Kafka 4.3 does (0038).
-    """
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
-    await admin.start()
-    try:
-        broker = ConfigResourceType.BROKER, "1"
-        verification = {"transaction.partition.verification.enable": "false"}
-        await admin.alter_configs([ConfigResource(*broker, verification)])
-        yield
-        await admin.alter_configs([ConfigResource(*broker, {})])
-    finally:
-        await admin.close()
-
-
-@pytest.mark.usefixtures("unverified")
-async def test_what_the_broker_forgot_to_take_back_is_never_seen(
-    settings: Settings, monkeypatch
-) -> None:
-    """torture.md rows 4 and 5, decision 0038: the next owner's commit must not keep it."""
-    await publish(settings, "requests", [grant()])
-    killed = ledger_lane(settings)
-    await killed.open()
-    inner = killed._producer._producer
-    monkeypatch.setattr(inner._txn_manager, "maybe_add_partition_to_txn", lambda _: None)
-    await inner.begin_transaction()
-    topics = [f"{settings.namespace}ledger.events", f"{settings.namespace}ledger.state"]
-    for topic in topics:
-        await inner.send_and_wait(topic, b"half", b"alice", partition=PARTITION)
-    next_owner = ledger_lane(settings)
-    await next_owner.open()
-    await feed(next_owner, await inputs(settings, "requests"))
-    await next_owner.close()
-    assert await event_types(settings) == ["CreditsGranted"]
-    states = await read(settings, "ledger.state")
-    assert all(record.value != b"half" for record in states)
     await inner.stop()
 
 
