@@ -4,7 +4,6 @@ Each side runs in a process of its own (bench/polled_jobs.py) that first reads t
 """
 
 import asyncio
-import statistics
 import sys
 
 from bench.figures import Bar, Figure, Side
@@ -21,36 +20,28 @@ NO_DURABILITY = "the job's state is on the state topic; what is measured is read
 async def measure(stage: Stage, plan: Plan) -> list[Figure]:
     """Measure P10."""
     count = plan.amount(JOBS_FULL, JOBS_LEAST)
-    beside: dict[str, list[float]] = {"heap": [], "tasks": []}
-
-    async def once(kind: str) -> float:
-        with_state, without_state = await _carry(stage, kind, count)
-        beside[kind].append(without_state)
-        return with_state
-
     ours = Side("heap of the lane", NO_DURABILITY)
     against = Side("task per job", NO_DURABILITY)
     await interleave(
-        {"heap": (ours, lambda: once("heap")), "tasks": (against, lambda: once("tasks"))},
+        {
+            "heap": (ours, lambda: _carry(stage, "heap", count)),
+            "tasks": (against, lambda: _carry(stage, "tasks", count)),
+        },
         plan.pairs,
     )
-    figure = Figure(
-        id="P10",
-        title=f"memory of each of {count:,} polled jobs",
-        unit="bytes/job",
-        ours=ours,
-        against=against,
-        bar=Bar(at_most=0.3),
-    )
-    following, task = (statistics.median(beside[kind]) for kind in ("heap", "tasks"))
-    figure.notes.append(
-        f"beside the job's own state, which both hold alike: {following:,.0f} against "
-        f"{task:,.0f} bytes/job, ratio {following / task:.2f}"
-    )
-    return [figure]
+    return [
+        Figure(
+            id="P10",
+            title=f"memory of each of {count:,} polled jobs",
+            unit="bytes/job",
+            ours=ours,
+            against=against,
+            bar=Bar(at_most=0.3),
+        )
+    ]
 
 
-async def _carry(stage: Stage, kind: str, count: int) -> tuple[float, float]:
+async def _carry(stage: Stage, kind: str, count: int) -> float:
     """Have a process carry jobs until each was polled.
 
     Raises: RuntimeError with what the process said, if it could not.
@@ -68,5 +59,4 @@ async def _carry(stage: Stage, kind: str, count: int) -> tuple[float, float]:
         said, complaint = await process.communicate()
     if process.returncode:
         raise RuntimeError(f"bench.polled_jobs {kind} failed:\n{complaint.decode()[-2000:]}")
-    with_state, without_state = map(float, said.split())
-    return with_state, without_state
+    return float(said)

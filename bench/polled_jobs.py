@@ -6,12 +6,14 @@ a restart, and poll the same provider by the same plan.
 """
 
 import asyncio
+import ctypes
 import gc
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from random import Random
 from uuid import UUID
 
 import psutil
@@ -47,8 +49,9 @@ class Provider:
 
     name = "google"
 
-    def __init__(self) -> None:
-        self.polled: set[str] = set()
+    def __init__(self, jobs: int) -> None:
+        # A byte for each job, by the number that its operation ends with.
+        self.polled = bytearray(jobs)
 
     def capabilities(self, model: str) -> Capabilities:
         return replace(
@@ -60,7 +63,7 @@ class Provider:
     async def poll(self, model: str, operation_id: str) -> PollAnswer:
         del model
         await asyncio.sleep(ANSWER_SECONDS)
-        self.polled.add(operation_id)
+        self.polled[int(operation_id.rpartition("-")[2])] = 1
         return Running("running")
 
     async def submit(self, submission: Submission) -> str:
@@ -103,11 +106,16 @@ class Lane:
 
 
 def jobs_in_flight(count: int) -> Iterator[OpenJob]:
-    """Make jobs that their provider is at, the same account's far apart from each other."""
-    now = utc_now()
+    """Make jobs that their provider is at, the same account's far apart from each other.
+
+    Ids and times are as unlike as real ones, which a state that is packed must keep whole.
+    """
+    chance = Random(10)
+    started = utc_now()
     for n in range(count):
+        now = started + timedelta(microseconds=chance.randrange(1_000_000))
         job = Job(
-            job_id=str(UUID(int=n + (7 << 100))),
+            job_id=_some_id(chance),
             account_id=f"account-{n % ACCOUNTS}",
             provider="google",
             settings=VIDEO,
@@ -115,53 +123,55 @@ def jobs_in_flight(count: int) -> Iterator[OpenJob]:
             status="processing",
             reserved_at=now,
             attempt=1,
-            operation_id=f"models/veo-3.1/operations/{n:012d}",
-            submitted_at=now + timedelta(milliseconds=400),
+            operation_id=f"models/veo-3.1/operations/{_some_id(chance)[:8]}-{n}",
+            submitted_at=now + timedelta(microseconds=chance.randrange(400_000, 900_000)),
             provider_state="running",
             poll_written_at=now + timedelta(seconds=1),
         )
-        yield OpenJob(job, str(UUID(int=n)))
+        yield OpenJob(job, _some_id(chance))
 
 
-def state_records(count: int) -> list[tuple[str, bytes]]:
+def _some_id(chance: Random) -> str:
+    return str(UUID(int=chance.getrandbits(128), version=4))
+
+
+def state_records(count: int) -> dict[str, bytes]:
     """Make the records of the state topic that a restarted worker reads."""
     codec = PrefixCodec(STATE_TYPES)
-    return [(job_key(opened.job.job_id), codec.encode(opened)) for opened in jobs_in_flight(count)]
+    return {job_key(opened.job.job_id): codec.encode(opened) for opened in jobs_in_flight(count)}
 
 
-async def carry(kind: str, count: int) -> tuple[float, float]:
-    """Carry jobs until each was polled; give the bytes per job, all and without its state."""
-    provider = Provider()
+async def carry(kind: str, count: int) -> float:
+    """Carry jobs until each was polled; give the bytes that each takes."""
+    provider = Provider(count)
     settings = Settings()
     outside = Outside.open({"google": provider}, open_media_store(settings), settings)
     program = GenerationProgram(LIMITS, lambda lane: JobRunner(lane, outside, LIMITS, die))
-    records = state_records(count)
     before = _bytes_used()
-    states = States()
-    for key, value in records:
-        states.load(key, program.codec.decode(key, value))
-    loaded = _bytes_used()
+    following: list[asyncio.Task[None]] = []
     if kind == "heap":
+        codec, used_max = program.codec, program.used_states_max
+        states = States(state_records(count), codec.decode, codec.encode, used_max)
         Lane(states, program).run()
-        following: list[asyncio.Task[None]] = []
     else:
         # Kept here: a task that nobody holds may be collected.
-        following = _follow_each(states, provider)
-        del states
+        following = _follow_each(state_records(count), program, provider)
     async with asyncio.timeout(60):
-        while len(provider.polled) < count:  # noqa: ASYNC110  seen by asking, as from outside
+        while not all(provider.polled):  # noqa: ASYNC110  seen by asking, as from outside
             await asyncio.sleep(0.05)
-    provider.polled.clear()
     after = _bytes_used()
     for task in following:
         task.cancel()
-    return (after - before) / count, (after - loaded) / count
+    return (after - before) / count
 
 
-def _follow_each(states: States, provider: Provider) -> "list[asyncio.Task[None]]":
+def _follow_each(
+    records: Mapping[str, bytes], program: GenerationProgram, provider: Provider
+) -> "list[asyncio.Task[None]]":
     plan = PollPlan(POLL_SECONDS, POLL_SECONDS)
     calls = asyncio.Semaphore(Settings().provider_calls_max)
-    jobs = [state for state in states.values() if isinstance(state, OpenJob)]
+    states = (program.codec.decode(key, value) for key, value in records.items())
+    jobs = [state for state in states if isinstance(state, OpenJob)]
     return [
         asyncio.create_task(_follow(opened, provider, plan, calls, n / len(jobs)))
         for n, opened in enumerate(jobs)
@@ -188,8 +198,10 @@ async def _follow(
 
 def _bytes_used() -> int:
     gc.collect()
+    # What is free inside the heap goes back as well: a process that runs for long uses it again.
+    ctypes.CDLL(None).malloc_trim(0)
     return int(psutil.Process().memory_full_info().uss)
 
 
 if __name__ == "__main__":
-    print(*asyncio.run(carry(sys.argv[1], int(sys.argv[2]))))
+    print(asyncio.run(carry(sys.argv[1], int(sys.argv[2]))))

@@ -74,7 +74,7 @@ class Expiry:
         """Look states up beside the lane's work, which need not wait for this."""
         for first in range(0, len(keys), KEYS_LEARNED_AT_ONCE):
             for key in keys[first : first + KEYS_LEARNED_AT_ONCE]:
-                self._note(key, self._lane.states.get(key))
+                self._note(key, self._lane.states.look(key))
             await asyncio.sleep(0)
 
     def _note(self, key: str, state: object | None) -> None:
@@ -99,7 +99,7 @@ class Expiry:
                 break
             _, key = heapq.heappop(self._by_end)
             # A key that was used again since has a later end, and an entry of its own.
-            state = self._lane.states.get(key)
+            state = self._lane.states.look(key)
             if isinstance(state, KeyUse | EndedJob) and is_expired(state, now):
                 keys[key] = None
         return list(keys)

@@ -65,6 +65,8 @@ class GenerationProgram:
     output = GENERATION_EVENTS
     state = GENERATION_STATE
     codec = PrefixCodec(STATE_TYPES)
+    # 128: a job is used for the moment of a step, and then not for seconds or minutes.
+    used_states_max = 128
 
     def __init__(self, limits: Limits, companion_of: Callable[[LaneHandle], LaneCompanion]) -> None:
         self._limits = limits

@@ -17,7 +17,7 @@ from processors.fair_places import FairPlace
 from processors.generation import OpenJob
 from processors.job_calls import JobCalls, Outside
 from processors.job_timers import JobTimers
-from processors.provider_gate import Place
+from processors.provider_gate import Place, ProviderGate
 from providers.protocol import PollPlan
 from runtime import metrics
 from runtime.event_log.program import LaneClosedError, LaneHandle
@@ -40,7 +40,8 @@ class Wait(NamedTuple):
     """What a job waits for: a place for a step of this kind."""
 
     kind: StepKind
-    provider: str
+    # None for a download, which waits at no provider's gate.
+    gate: ProviderGate | None
     account_id: str
 
 
@@ -115,12 +116,13 @@ class JobRunner:
             # After a restart everything is overdue at once: spread it over one interval.
             spread = zlib.crc32(job.job_id.encode()) / 2**32
             wait_seconds = spread * self._plan(job).interval_seconds
-        self._schedule(job, wait_seconds)
+        self._schedule(job.job_id, job, wait_seconds)
 
-    def _schedule(self, job: Job, wait_seconds: float) -> None:
+    def _schedule(self, job_id: str, job: Job, wait_seconds: float) -> None:
+        # Not by the job's own copy of its id, which would outlive it once for each that follows.
         remaining = (job.deadline(self._limits) - self._outside.clock()).total_seconds()
         wait_seconds = max(min(wait_seconds, remaining), 0.0)
-        self._timers.set(job.job_id, asyncio.get_running_loop().time() + wait_seconds)
+        self._timers.set(job_id, asyncio.get_running_loop().time() + wait_seconds)
         self._wake.set()
 
     def _wait_seconds(self, job: Job) -> float:
@@ -179,14 +181,14 @@ class JobRunner:
             self._unplaced.add(job_id)
             self._start(job_id, None)
             return
-        self._waiting[job_id] = Wait(kind, job.provider, job.account_id)
-        if kind == "download":
+        gate = None if kind == "download" else self._outside.gates[job.provider]
+        self._waiting[job_id] = Wait(kind, gate, job.account_id)
+        if kind == "download" or gate is None:
             self._outside.download_steps.ask(job.account_id, job_id, self._start_placed)
         else:
-            gate = self._outside.gates[job.provider]
             gate.ask(kind, job.account_id, job_id, self._start_placed)
         if job_id in self._waiting:
-            self._schedule(job, _NEVER_SECONDS)
+            self._schedule(job_id, job, _NEVER_SECONDS)
 
     def _step_kind(self, job: Job) -> StepKind | None:
         """Say what a job's next step needs a place for; None for one that makes no such call."""
@@ -216,11 +218,10 @@ class JobRunner:
         wait = self._waiting.pop(job_id, None)
         if wait is None:
             return
-        if wait.kind == "download":
+        if wait.kind == "download" or wait.gate is None:
             self._outside.download_steps.withdraw(wait.account_id, job_id)
         else:
-            gate = self._outside.gates[wait.provider]
-            gate.withdraw(wait.kind, wait.account_id, job_id)
+            wait.gate.withdraw(wait.kind, wait.account_id, job_id)
 
     async def _step_guarded(self, job_id: str, place: Place | FairPlace | None) -> None:
         again_in_seconds = 0.0
@@ -246,7 +247,7 @@ class JobRunner:
         wait_seconds = self._wait_seconds(job)
         if job.cancel_requested_by is None:
             wait_seconds = max(wait_seconds, again_in_seconds)
-        self._schedule(job, wait_seconds)
+        self._schedule(job_id, job, wait_seconds)
 
     async def _stop_overdue(self, before: Job) -> None:
         """Have the provider stop a job that has just ended as overdue; the end does not wait."""

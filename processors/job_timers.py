@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator
 
 # Moments that were moved stay in the heap until they are due; more than these are swept out.
-MOVED_MAX_SHARE = 2
+MOVED_MAX_SHARE = 1.25
 MOVED_MAX = 1000
 
 

@@ -127,6 +127,8 @@ class LedgerProgram:
     output = LEDGER_EVENTS
     state = LEDGER_STATE
     codec = PrefixCodec(STATE_TYPES)
+    # 1,024: the accounts of some seconds at full load; about a megabyte.
+    used_states_max = 1024
 
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self._clock = clock

@@ -119,7 +119,9 @@ class Lane:
             bounds = await input_bounds(committed, self._inputs, self.partition)
             states, self._positions = await read_states(committed, state, self._program.codec)
         check_positions(bounds, self._positions)
-        self.states = States(states, self._decoded)
+        self.states = States(
+            states, self._decoded, self._program.codec.encode, self._program.used_states_max
+        )
 
     async def _abort(self) -> None:
         letters = {self._settings.namespace + t.dead_letter for t in self._program.inputs}

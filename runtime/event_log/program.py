@@ -68,6 +68,8 @@ class Program(Protocol):
     name: str
     output: Topic
     state: Topic
+    # How many states a lane of it keeps as objects, those that it used last.
+    used_states_max: int
 
     @property
     def inputs(self) -> tuple[Topic, ...]:

@@ -53,14 +53,17 @@ class _Objects:
 
 
 OBJECTS = _Objects()
+NEVER_PUT_AWAY = 1_000_000
 
 
 class ObjectLedger(LedgerProgram):
     codec = OBJECTS  # type: ignore[assignment]
+    used_states_max = NEVER_PUT_AWAY
 
 
 class ObjectGeneration(GenerationProgram):
     codec = OBJECTS  # type: ignore[assignment]
+    used_states_max = NEVER_PUT_AWAY
 
 
 def _as_object(envelope: Envelope) -> Record:
