@@ -38,12 +38,14 @@ up: install ## start everything and show it; Ctrl-C stops all
 down: install ## stop what `tape up --detach` started
 	$(BIN)/tape down
 
+# Two files beside each other, for most of the time they wait; in their order, which has the longest
+# first.
 test: install ## format, lint, types, imports and every test, on a broker and a database of its own
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 torture: install ## every fault of docs/torture.md at full size, hours; TAPE_TORTURE_FAULTS=NAME,... chooses
 	TAPE_TORTURE_SIZE=full $(BIN)/python -m pytest -s tests/chaos
