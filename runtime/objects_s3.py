@@ -16,9 +16,9 @@ from botocore.exceptions import ClientError
 
 from runtime.logs import logger
 from runtime.object_keys import checked_key
-from runtime.objects import CACHE_SECONDS, CHUNK_BYTES, VIDEO_CONTENT_TYPE, StorageError
 from runtime.s3_calls import READ_SECONDS_MAX, S3Connection, error_kind, error_status, s3_call
 from runtime.settings import Settings
+from runtime.storage import CACHE_SECONDS, CHUNK_BYTES, VIDEO_CONTENT_TYPE, StorageError
 
 # 8 MiB: one part is the memory that a put takes. 10000 parts, S3's limit, hold 78 GiB.
 PART_BYTES = 8 * 2**20

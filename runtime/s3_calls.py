@@ -20,8 +20,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from runtime.objects import StorageError, StorageErrorKind
 from runtime.settings import Settings
+from runtime.storage import StorageError, StorageErrorKind
 
 # 5 s: any store of this continent answers a connection in well under one.
 CONNECT_SECONDS_MAX = 5
