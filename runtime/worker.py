@@ -18,6 +18,7 @@ from faust.tables.recovery import Recovery
 from faust.types import TP
 
 from runtime.broker_clock import BrokerClock
+from runtime.broker_wait import wait_for_broker
 from runtime.event_log.program import InputRecord
 from runtime.exits import die
 from runtime.garbage import collect_seldom
@@ -241,6 +242,8 @@ def run_worker(name: str, app: TapeApp, settings: Settings) -> None:
         settings.http_host, settings.probe_port, lambda: {"lanes": app.lanes.ready}
     )
     collect_seldom()
+    # If none comes, the start below says what is wrong and ends.
+    wait_for_broker(settings.kafka_bootstrap_servers)
     log.info("worker_starts", worker=name, probe_port=server.server_address[1])
     worker = faust.Worker(
         app, loglevel=logging.WARNING, override_logging=False, redirect_stdouts=False, debug=False

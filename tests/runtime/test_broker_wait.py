@@ -1,0 +1,42 @@
+"""A worker that starts without its broker waits for it, within bounds."""
+
+import socket
+import threading
+import time
+from contextlib import closing
+
+from runtime.broker_wait import wait_for_broker
+
+
+def bound() -> socket.socket:
+    """Give a socket whose address refuses connections until it listens."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
+def server(at: socket.socket) -> str:
+    return f"127.0.0.1:{at.getsockname()[1]}"
+
+
+def test_a_worker_waits_until_one_of_its_brokers_takes_connections():
+    with closing(bound()) as away, closing(bound()) as late:
+        threading.Timer(0.5, late.listen).start()
+        began_at = time.monotonic()
+        assert wait_for_broker(f"{server(away)}, {server(late)}", within_seconds=30)
+        assert time.monotonic() - began_at >= 0.4
+
+
+def test_a_broker_that_does_not_come_is_waited_for_no_longer_than_said(capsys):
+    with closing(bound()) as away:
+        began_at = time.monotonic()
+        assert not wait_for_broker(server(away), within_seconds=0.5)
+        assert time.monotonic() - began_at >= 0.5
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("waits_for_broker") == 1
+
+
+def test_a_broker_that_is_there_is_not_waited_for():
+    with closing(bound()) as there:
+        there.listen()
+        assert wait_for_broker(server(there), within_seconds=0)
