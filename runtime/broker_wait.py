@@ -3,6 +3,8 @@
 import socket
 import time
 
+from aiokafka.conn import collect_hosts
+
 from runtime.logs import logger
 
 log = logger(__name__)
@@ -18,9 +20,10 @@ def wait_for_broker(bootstrap_servers: str, within_seconds: float = WAIT_SECONDS
 
     Not for an event loop: it blocks. SIGTERM ends a process that waits here as any other.
     """
+    addresses = [(host, port) for host, port, _ in collect_hosts(bootstrap_servers)]
     until = time.monotonic() + within_seconds
     waiting = False
-    while not any(_connects(server) for server in bootstrap_servers.split(",")):
+    while not any(_connects(address) for address in addresses):
         if time.monotonic() >= until:
             return False
         if not waiting:
@@ -30,10 +33,9 @@ def wait_for_broker(bootstrap_servers: str, within_seconds: float = WAIT_SECONDS
     return True
 
 
-def _connects(server: str) -> bool:
-    host, _, port = server.strip().rpartition(":")
+def _connects(address: tuple[str, int]) -> bool:
     try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS_MAX).close()
+        socket.create_connection(address, CONNECT_SECONDS_MAX).close()
     except OSError:
         return False
     return True

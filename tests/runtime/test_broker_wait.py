@@ -36,6 +36,19 @@ def test_a_broker_that_does_not_come_is_waited_for_no_longer_than_said(capsys):
     assert (said.out + said.err).count("waits_for_broker") == 1
 
 
+def test_servers_are_written_as_everywhere(monkeypatch):
+    asked: list[tuple[str, int]] = []
+
+    def connect(address: tuple[str, int], _: float) -> socket.socket:
+        asked.append(address)
+        return bound()
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    for servers in ("kafka", "[::1]:9093"):
+        assert wait_for_broker(servers, within_seconds=0)
+    assert asked == [("kafka", 9092), ("::1", 9093)]
+
+
 def test_a_broker_that_is_there_is_not_waited_for():
     with closing(bound()) as there:
         there.listen()
