@@ -242,9 +242,9 @@ def run_worker(name: str, app: TapeApp, settings: Settings) -> None:
         settings.http_host, settings.probe_port, lambda: {"lanes": app.lanes.ready}
     )
     collect_seldom()
+    log.info("worker_starts", worker=name, probe_port=server.server_address[1])
     # If none comes, the start below says what is wrong and ends.
     wait_for_broker(settings.kafka_bootstrap_servers)
-    log.info("worker_starts", worker=name, probe_port=server.server_address[1])
     worker = faust.Worker(
         app, loglevel=logging.WARNING, override_logging=False, redirect_stdouts=False, debug=False
     )
