@@ -28,7 +28,7 @@ class Forgetful(LedgerProgram):
 async def test_a_lane_that_puts_every_state_away_decides_as_any_other(settings: Settings) -> None:
     requests = [grant(account) for account in ACCOUNTS]
     for _ in range(ROUNDS):
-        requests += [record for account in ACCOUNTS for record in (grant(account, 5),)]
+        requests += [grant(account, 5) for account in ACCOUNTS]
     requests += [generation(account) for account in ACCOUNTS]
     await publish(settings, "requests", requests)
     lane = Lane(Forgetful(settings), PARTITION, settings, raise_died)
