@@ -6,7 +6,7 @@ changes, and answers go out, only after its commit. Source: decisions 0003 and 0
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 
 import msgspec
 from aiokafka import TopicPartition
@@ -128,7 +128,7 @@ class Lane:
         await self._producer.abort([self._state_topic, self._output, *sorted(letters)])
 
     def position(self, topic: str) -> int:
-        """Give the offset of the next record of an input topic that is not decided yet."""
+        """Give the offset before which all of an input topic is decided and committed."""
         return self._positions.get(topic, 0)
 
     async def put(self, record: InputRecord) -> None:
@@ -205,12 +205,13 @@ class Lane:
         return inputs
 
     async def _commit(self, batch: Batch) -> None:
-        self._positions.update(batch.positions)
+        positions = {**self._positions, **batch.positions}
         idle = not batch.writes and not batch.positions
         if batch.writes or (idle and self._uncommitted_positions):
             started = monotonic_seconds()
+            offsets = positions if self._offsets_due(started, idle=idle) else {}
             ends = await self._producer.write(
-                self._outgoing(batch), self._group_id, self._offsets_due(started, idle=idle)
+                self._outgoing(batch, positions), self._group_id, offsets
             )
             self._output_end = ends.get(self._output, self._output_end)
             metrics.lane_commit_seconds.labels(self._program.name).observe(
@@ -223,6 +224,7 @@ class Lane:
         elif batch.positions:
             # Inputs that led to nothing lead to nothing again: their positions may wait.
             self._uncommitted_positions = True
+        self._positions = positions
         batch.overlay.commit()
         for answer in batch.answers:
             if not answer.done():
@@ -230,15 +232,14 @@ class Lane:
         if batch.overlay.changed:
             self._companion.committed(batch.overlay.changed, batch.envelopes)
 
-    def _offsets_due(self, now: float, *, idle: bool) -> dict[str, int]:
-        """Give the group's offsets once a second: a new owner goes by the positions."""
+    def _offsets_due(self, now: float, *, idle: bool) -> bool:
+        """Say if the group's offsets are due, once a second: a new owner goes by the positions."""
         self._uncommitted_positions = not idle and now - self._offsets_at < IDLE_COMMIT_SECONDS
-        if self._uncommitted_positions:
-            return {}
-        self._offsets_at = now
-        return self._positions
+        if not self._uncommitted_positions:
+            self._offsets_at = now
+        return not self._uncommitted_positions
 
-    def _outgoing(self, batch: Batch) -> list[OutgoingRecord]:
+    def _outgoing(self, batch: Batch, positions: Mapping[str, int]) -> list[OutgoingRecord]:
         codec = self._program.codec
         states = [
             OutgoingRecord(
@@ -248,10 +249,10 @@ class Lane:
             )
             for key, state in batch.overlay.changed.items()
         ]
-        positions = OutgoingRecord(
-            self._state_topic, POSITIONS_KEY.encode(), encode_positions(self._positions)
+        read_to = OutgoingRecord(
+            self._state_topic, POSITIONS_KEY.encode(), encode_positions(positions)
         )
-        return [*batch.records, *states, positions]
+        return [*batch.records, *states, read_to]
 
 
 async def _uninterrupted(work: Coroutine[None, None, None]) -> None:

@@ -22,7 +22,7 @@ class StateError(Exception):
     """The state topic and the input topics contradict each other; no worker may go on."""
 
 
-def encode_positions(positions: dict[str, int]) -> bytes:
+def encode_positions(positions: Mapping[str, int]) -> bytes:
     """Write the next offset of each input topic."""
     return msgspec.json.encode(positions)
 
