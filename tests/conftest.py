@@ -3,6 +3,9 @@
 import signal
 from uuid import uuid4
 
+# Its plugin would import it at a session's end, so deep within pytest that CPython 3.11.7 fails to
+# compile it there (SystemError) where no test had imported it before.
+import hypothesis  # noqa: F401  see above
 import pytest
 
 from runtime.settings import Settings
