@@ -107,7 +107,7 @@ def clock_jumped(clock: MachineClock) -> Fault:
         "12",
         put_clock,
         small=Size(strikes=2, jobs=8),
-        full=Size(strikes=20, jobs=1000, hold_seconds=10, pause_seconds_max=5),
+        full=Size(strikes=10, jobs=400, hold_seconds=10, pause_seconds_max=5),
     )
 
 
