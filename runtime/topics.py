@@ -18,7 +18,7 @@ from schemas.topics import DEAD_LETTER_RETENTION_MS, PUBLIC_TOPICS, STATE_TOPICS
 ADMIN_TIMEOUT_SECONDS = 30.0
 HOUR_MS = 3_600_000
 # 4 MiB: a segment that is written to is not compacted, and a lane that opens reads it whole, in
-# 0.1 s or less (decision 0041). A million accounts in 8 partitions are ten such segments in each.
+# 0.1 s or less (decision 0041).
 STATE_SEGMENT_BYTES = 4 * 1_048_576
 # Where a process asks the broker for the time (`broker_clock.py`).
 CLOCK = "clock"
