@@ -22,7 +22,7 @@ HOUR_SECONDS = 3600
 # So often a process reads the file again.
 READ_EVERY_SECONDS = 1
 RESTART_SECONDS_MAX = 120.0
-# By turns, a strike each; they have successors of the same kind but for the ingress.
+# By turns, one a strike.
 STARTED_MEANWHILE = ("generation", "ledger", "ingress", "projections")
 FORWARD, BACK = "jumps forward", "jumps back"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  where the library keeps what it shares

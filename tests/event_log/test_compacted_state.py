@@ -49,6 +49,15 @@ async def compacting(settings: Settings) -> AsyncIterator[Settings]:
         await admin.close()
 
 
+def test_what_a_lane_reads_beyond_its_states_is_bounded() -> None:
+    """Decision 0041: by a segment, and by ends that outlast `tape verify --follow` (10 min)."""
+    compacted = [s for s in topic_specs(Settings()) if s.config["cleanup.policy"] == "compact"]
+    assert {spec.name for spec in compacted} >= {"ledger.state", "generation.state"}
+    for spec in compacted:
+        assert int(spec.config["segment.bytes"]) <= 4 * 1_048_576
+        assert 600_000 < int(spec.config["delete.retention.ms"]) <= 3_600_000
+
+
 async def test_a_lane_remembers_the_same_from_a_compacted_state_topic(
     compacting: Settings,
 ) -> None:
